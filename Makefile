@@ -1,0 +1,42 @@
+# Two commands on a fresh machine: `make run` does the main job, `make test` checks everything.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint format types imports unit docs bench ui clean
+
+run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
+	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
+
+test: lint types imports unit  ## everything CI runs
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest
+
+ui: $(STAMP)  ## MLflow on the local store
+	$(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1
+
+# torch comes first: a bare `torch` from a later requirement may pull gigabytes of another build.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

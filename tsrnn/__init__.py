@@ -1,0 +1,71 @@
+"""tsrnn: recurrent networks for time-series forecasting.
+
+>>> from tsrnn import RNNForecaster                       # doctest: +SKIP
+>>> RNNForecaster().fit(df).predict(level=[80])           # doctest: +SKIP
+
+Importing this package loads neither torch, lightning nor mlflow: each name loads its own module at
+first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsrnn.backtest import RollingOriginSplit, backtest
+    from tsrnn.baselines import BaselineForecaster
+    from tsrnn.exceptions import (
+        DataError,
+        DataWarning,
+        FrequencyError,
+        ModelFileError,
+        NotFittedError,
+        ParameterError,
+        SkillWarning,
+        TrackingWarning,
+        TrainingError,
+        TsrnnError,
+        TsrnnWarning,
+    )
+    from tsrnn.forecaster import RNNForecaster
+    from tsrnn.frames import regularize
+    from tsrnn.saving import load
+    from tsrnn.tracking import autolog, track
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BaselineForecaster": "baselines",
+    "DataError": "exceptions",
+    "DataWarning": "exceptions",
+    "FrequencyError": "exceptions",
+    "ModelFileError": "exceptions",
+    "NotFittedError": "exceptions",
+    "ParameterError": "exceptions",
+    "RNNForecaster": "forecaster",
+    "RollingOriginSplit": "backtest",
+    "SkillWarning": "exceptions",
+    "TrackingWarning": "exceptions",
+    "TrainingError": "exceptions",
+    "TsrnnError": "exceptions",
+    "TsrnnWarning": "exceptions",
+    "autolog": "tracking",
+    "backtest": "backtest",
+    "load": "forecaster",
+    "regularize": "frames",
+    "track": "tracking",
+}
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tsrnn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tsrnn.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,323 @@
+"""The contract every forecaster keeps: a frame in, the same kind of frame out."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from tsrnn.exceptions import DataError, NotFittedError, ParameterError
+from tsrnn.frames import FrameFormat, read_panel
+from tsrnn.parameters import check_integer
+
+if TYPE_CHECKING:
+    from tsrnn.panel import Panel
+
+__all__ = ["FitListener", "Forecast", "Forecaster", "add_listener", "remove_listener"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a forecaster says about the next steps of each series, in the units of the data.
+
+    Parameters
+    ----------
+    point : ndarray of shape (series, horizon)
+        The median, or the mean where the output has no quantiles.
+    quantiles : ndarray of shape (series, horizon, quantile)
+        Quantiles at the asked probabilities, ascending and never crossing.
+    """
+
+    point: np.ndarray
+    quantiles: np.ndarray
+
+
+class FitListener(Protocol):
+    """What listens to a fit: tracking, a progress display, a test."""
+
+    def on_fit_start(self, forecaster: Forecaster, panel: Panel) -> None:
+        """Training data has been read and checked; nothing has been learned."""
+
+    def on_epoch_end(self, forecaster: Forecaster, step: int, metrics: dict[str, float]) -> None:
+        """One more stretch of training steps is done."""
+
+    def on_fit_end(self, forecaster: Forecaster) -> None:
+        """The forecaster is fitted and can predict."""
+
+    def on_fit_error(self, forecaster: Forecaster, error: BaseException) -> None:
+        """Fit is about to raise ``error``."""
+
+
+ListenerFactory = Callable[["Forecaster"], FitListener | None]
+_factories: list[ListenerFactory] = []
+
+
+def add_listener(factory: ListenerFactory) -> None:
+    """Ask ``factory`` for a listener at the start of every fit (None: not interested)."""
+    _factories.append(factory)
+
+
+def remove_listener(factory: ListenerFactory) -> None:
+    """Undo :func:`add_listener`."""
+    _factories.remove(factory)
+
+
+def _listeners(forecaster: Forecaster) -> list[FitListener]:
+    # An active MLflow run can only exist where mlflow is loaded; the library itself never loads it.
+    if "mlflow" in sys.modules:
+        importlib.import_module("tsrnn.tracking")
+    made = (factory(forecaster) for factory in tuple(_factories))
+    return [listener for listener in made if listener is not None]
+
+
+class Forecaster(BaseEstimator, ABC):
+    """A forecaster of panels; subclasses say how to learn from a :class:`~tsrnn.panel.Panel`.
+
+    A subclass is final. It has the constructor parameters named below, keyword-only, and fills in
+    :meth:`_fit_panel` and :meth:`_forecast_panel`; everything a user calls is here.
+
+    Attributes
+    ----------
+    format_ : FrameFormat
+        Kind, names and types of the frame that was fitted; forecasts come back in it.
+    axis_ : TimeAxis
+        What a step is: frequency, calendar, time zone.
+    horizon_ : int
+        Steps that ``predict()`` writes.
+    season_ : int
+        Steps of one season (1: none).
+    """
+
+    horizon: int | None
+    id_col: str | None
+    time_col: str | None
+    target_col: str | None
+    freq: Any
+    calendar: Any
+    season: int | None
+
+    # ---- to be filled in ------------------------------------------------------------------
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise ParameterError for a parameter that can't be used."""
+
+    @abstractmethod
+    def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
+        """Learn from ``panel``; call ``notify(step, metrics)`` after each stretch of training."""
+
+    @abstractmethod
+    def _forecast_panel(
+        self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
+    ) -> Forecast:
+        """Forecast the ``horizon`` steps after each series of ``panel`` (None: after the training data)."""
+
+    @abstractmethod
+    def _remembered(self) -> tuple[pd.Index, np.ndarray]:
+        """Return ids and last times (series,) of the training data."""
+
+    # ---- what users call ------------------------------------------------------------------
+
+    def fit(self, df: Any, y: None = None) -> Self:
+        """Learn from a data frame.
+
+        Parameters
+        ----------
+        df : pandas.DataFrame, pandas.Series, polars.DataFrame or pyarrow.Table
+            The past, in any form of the frame table (docs/frames.md). It is not changed.
+        y : None
+            Not used; here because scikit-learn passes it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            The frame can't be used; the message names column, series, time and the way out.
+        ParameterError
+            A parameter can't be used.
+        """
+        del y
+        before = dict(self.__dict__)
+        listeners: list[FitListener] = []
+        try:
+            self._check_parameters()
+            panel, self.format_ = self._read(df)
+            self.axis_ = panel.axis
+            self.horizon_ = panel.axis.horizon if self.horizon is None else self.horizon
+            self.season_ = panel.axis.season if self.season is None else self.season
+            listeners = _listeners(self)
+            for listener in listeners:
+                listener.on_fit_start(self, panel)
+
+            def notify(step: int, metrics: dict[str, float]) -> None:
+                for listener in listeners:
+                    listener.on_epoch_end(self, step, metrics)
+
+            self._fit_panel(panel, notify)
+            self.is_fitted_ = True
+            for listener in listeners:
+                listener.on_fit_end(self)
+        except BaseException as error:
+            # a failed or interrupted fit leaves the forecaster as it was before the call
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            for listener in listeners:
+                listener.on_fit_error(self, error)
+            raise
+        return self
+
+    def predict(
+        self,
+        df: Any = None,
+        *,
+        horizon: int | None = None,
+        level: float | Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+    ) -> Any:
+        """Forecast the steps after each series.
+
+        Parameters
+        ----------
+        df : frame, optional
+            A history to forecast from (any ids); without it, the training data.
+        horizon : int, optional
+            Steps to forecast; the fitted horizon when not given.
+        level : float or sequence of float, optional
+            Central intervals in percent: 80 adds ``forecast-lo-80`` and ``forecast-hi-80``.
+        quantiles : sequence of float, optional
+            Probabilities: 0.1 adds ``forecast-q10``.
+
+        Returns
+        -------
+        frame
+            The same kind as was fitted, one row per series and step: id, time, ``forecast``, then
+            the columns of ``level`` and ``quantiles`` in the order asked.
+        """
+        self._check_is_fitted()
+        horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
+        columns = interval_columns(level, quantiles)
+        probabilities = tuple(sorted(set(columns.values())))
+        if df is None:
+            ids, last = self._remembered()
+            forecast = self._forecast_panel(None, horizon, probabilities)
+        else:
+            panel, _ = self._read(df, fitted=True)
+            ids, last = panel.ids, panel.last_times
+            forecast = self._forecast_panel(panel, horizon, probabilities)
+        written = {"forecast": forecast.point}
+        for name, probability in columns.items():
+            written[name] = forecast.quantiles[:, :, probabilities.index(probability)]
+        return self.format_.write(ids, self.axis_.future(last, horizon), self.axis_, written)
+
+    def score(self, df: Any, y: None = None) -> float:
+        """Return the skill on the rows that follow the training data: 1 - MAE / MAE of seasonal naive.
+
+        Parameters
+        ----------
+        df : frame
+            The rows that came true after the training data, at least one of them within the horizon.
+        y : None
+            Not used; here because scikit-learn passes it.
+
+        Returns
+        -------
+        float
+            1 is perfect, 0 is as good as seasonal naive, below 0 is worse. Higher is better.
+        """
+        from tsrnn.baselines import reference_forecast  # baselines stand above base
+
+        del y
+        self._check_is_fitted()
+        truth, _ = self._read(df, fitted=True)
+        ids, last = self._remembered()
+        horizon = max(self.horizon_, int(truth.lengths.max()))
+        forecast = self._forecast_panel(None, horizon, ())
+        naive = reference_forecast(self, horizon)
+        stamps = self.axis_.future(last, horizon)
+        rows = {
+            (name, stamp): (i, k)
+            for i, name in enumerate(ids)
+            for k, stamp in enumerate(stamps[i].tolist())
+        }
+        names = np.repeat(np.arange(len(truth)), truth.lengths)
+        found = [
+            (rows.get((truth.ids[i], stamp)), value)
+            for i, stamp, value in zip(
+                names, truth.times.tolist(), truth.values.astype(float), strict=True
+            )
+        ]
+        pairs = [(*cell, value) for cell, value in found if cell and np.isfinite(value)]
+        if not pairs:
+            raise DataError(
+                "score(df) needs rows that follow the training data. Got none within "
+                f"{horizon} steps of its end ({self.axis_.label(last[0])} for series {ids[0]!r}). "
+                "Give the rows that came true after the training rows."
+            )
+        series, step, value = (np.array(column) for column in zip(*pairs, strict=True))
+        error = np.abs(forecast.point[series, step] - value).mean()
+        reference = np.abs(naive[series, step] - value).mean()
+        return float(1 - error / reference) if reference > 0 else float(-(error > 0))
+
+    # ---- shared steps ---------------------------------------------------------------------
+
+    def _read(self, df: Any, *, fitted: bool = False) -> tuple[Panel, FrameFormat]:
+        return read_panel(
+            df,
+            id_col=self.id_col,
+            time_col=self.time_col,
+            target_col=self.target_col,
+            freq=self.freq,
+            calendar=self.calendar,
+            weight_col=None if fitted else getattr(self, "weight_col", None),
+            like=self.format_ if fitted else None,
+            axis=self.axis_ if fitted else None,
+        )
+
+    def _check_is_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet. Call fit(df) before using this method."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(getattr(self, "is_fitted_", False))
+
+
+def interval_columns(
+    level: float | Sequence[float] | None, quantiles: Sequence[float] | None
+) -> dict[str, float]:
+    """Return column name -> probability for central intervals (percent) and quantiles.
+
+    The names follow the ``-lo-80`` / ``-hi-80`` convention of utilsforecast.
+
+    >>> interval_columns([80], [0.5])
+    {'forecast-lo-80': 0.1, 'forecast-hi-80': 0.9, 'forecast-q50': 0.5}
+    """
+    levels = [] if level is None else [level] if np.isscalar(level) else list(level)  # type: ignore[arg-type,list-item]
+    columns: dict[str, float] = {}
+    for percent in levels:
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent < 100:
+            raise ParameterError(
+                f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
+                f"Got {percent!r}."
+            )
+        columns[f"forecast-lo-{percent:g}"] = round(0.5 - percent / 200, 10)
+        columns[f"forecast-hi-{percent:g}"] = round(0.5 + percent / 200, 10)
+    asked = [] if quantiles is None else [quantiles] if np.isscalar(quantiles) else list(quantiles)
+    for probability in asked:
+        if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0 < probability < 1:
+            raise ParameterError(
+                f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
+            )
+        columns[f"forecast-q{round(probability * 100, 8):g}"] = float(probability)
+    return columns

@@ -1,0 +1,1 @@
+"""What a step in time is: frequencies, trading sessions, and the stamps that follow."""

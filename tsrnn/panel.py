@@ -1,0 +1,120 @@
+"""Panel: many series of different lengths as one flat array and offsets (like CSR)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from tsrnn.calendars import TimeAxis
+
+__all__ = ["Panel"]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Series laid end to end, each on consecutive steps of one time axis.
+
+    Row ``indptr[i] + j`` is step ``j`` of series ``i``; a step without a value is NaN, so that
+    neighbouring rows of a series are always one step apart.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows,)
+        Target values in the source's precision; a view of the caller's column where that is possible.
+    indptr : ndarray of int64, shape (series + 1,)
+        Offsets: series ``i`` is ``values[indptr[i]:indptr[i + 1]]``.
+    ids : pandas.Index of shape (series,)
+        Names of the series, with the caller's dtype.
+    times : ndarray of int64, shape (rows,)
+        Time of each row in the axis' own unit (see :class:`tsrnn.calendars.TimeAxis`).
+    axis : TimeAxis
+        What a step is.
+    weights : ndarray of shape (rows,), optional
+        Importance of each row in the training loss.
+    """
+
+    values: np.ndarray
+    indptr: np.ndarray
+    ids: pd.Index
+    times: np.ndarray
+    axis: TimeAxis
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each series, shape (series,)."""
+        return np.diff(self.indptr)
+
+    @property
+    def last_times(self) -> np.ndarray:
+        """Time of the newest row of each series, shape (series,)."""
+        return self.times[self.indptr[1:] - 1]
+
+    def series(self, i: int) -> np.ndarray:
+        """Return the values of series ``i`` (a view)."""
+        return self.values[self.indptr[i] : self.indptr[i + 1]]
+
+    def take_rows(self, start: np.ndarray, stop: np.ndarray) -> Panel:
+        """Return the panel of rows ``start[i]:stop[i]`` (within each series), series kept in order.
+
+        Parameters
+        ----------
+        start, stop : ndarray of int64, shape (series,)
+            Positions within each series, ``0 <= start <= stop <= lengths``.
+        """
+        counts = stop - start
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        if len(self) == 1:
+            rows: slice | np.ndarray = slice(int(start[0]), int(stop[0]))
+        else:
+            rows = np.arange(indptr[-1]) + np.repeat(self.indptr[:-1] + start - indptr[:-1], counts)
+        return replace(
+            self,
+            values=self.values[rows],
+            times=self.times[rows],
+            indptr=indptr,
+            weights=None if self.weights is None else self.weights[rows],
+        )
+
+    def drop_last(self, steps: int) -> Panel:
+        """Return the panel without the newest ``steps`` rows of each series (at least 0 are left)."""
+        stop = np.maximum(self.lengths - steps, 0)
+        return self.take_rows(np.zeros_like(stop), stop)
+
+    def tail(self, steps: int) -> Panel:
+        """Return the panel of the newest ``steps`` rows of each series."""
+        stop = self.lengths
+        return self.take_rows(np.maximum(stop - steps, 0), stop)
+
+    def select(self, which: np.ndarray) -> Panel:
+        """Return the panel of the series at the positions ``which``, in that order."""
+        which = np.asarray(which)
+        counts = self.lengths[which]
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.arange(indptr[-1]) + np.repeat(self.indptr[:-1][which] - indptr[:-1], counts)
+        return replace(
+            self,
+            values=self.values[rows],
+            times=self.times[rows],
+            indptr=indptr,
+            ids=self.ids[which],
+            weights=None if self.weights is None else self.weights[rows],
+        )
+
+    def matrix(self, steps: int) -> np.ndarray:
+        """Return the newest ``steps`` values of each series as float64, shape (series, steps).
+
+        Shorter series are filled with NaN on the left.
+        """
+        position = np.arange(-steps, 0)[None, :] + self.indptr[1:, None]
+        inside = position >= self.indptr[:-1, None]
+        values = self.values[np.where(inside, position, 0)].astype(np.float64)
+        return np.where(inside, values, np.nan)
