@@ -1,0 +1,101 @@
+"""Causal level and scale: what is known about a series at each step, from rows up to that step.
+
+Everything is float64 and free of absolute constants, so that adding 2**27 to a price or measuring a
+sensor in other units changes nothing but the units of the forecast.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["CausalScale", "causal_scale", "last_observed", "represent", "restore", "safe_ratio"]
+
+
+class CausalScale(NamedTuple):
+    """Level and scale at every step, each of shape (batch, step), float64.
+
+    ``last`` is the newest observed value, ``anchor`` the level that forecasts are relative to,
+    ``mean`` the mean of the last season, ``scale`` the mean absolute change between neighbouring
+    observations. Before the first observation they are NaN (``scale``: 0).
+    """
+
+    last: Tensor
+    anchor: Tensor
+    mean: Tensor
+    scale: Tensor
+
+
+def represent(values: Tensor, *, log: bool) -> Tensor:
+    """Return the values in the space the network works in: as they are, or their logarithms."""
+    return values.log() if log else values
+
+
+def restore(values: Tensor, *, log: bool) -> Tensor:
+    """Undo :func:`represent`, exactly for single values, paths and quantiles (both are monotone)."""
+    return values.exp() if log else values
+
+
+def last_observed(values: Tensor) -> Tensor:
+    """Return the newest value that is not NaN at or before each step (NaN before the first).
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, step)
+    """
+    steps = torch.arange(values.shape[1], device=values.device)
+    index = torch.where(values.isnan(), -1, steps).cummax(1).values
+    found = values.gather(1, index.clamp_min(0))
+    return found.masked_fill(index < 0, torch.nan)
+
+
+def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Return the ratio, and 0 where the denominator is 0 or not a number."""
+    usable = denominator > 0
+    ratio = numerator / torch.where(usable, denominator, torch.ones_like(denominator))
+    return torch.where(usable, ratio, torch.zeros_like(ratio))
+
+
+def causal_scale(values: Tensor, *, season: int, window: int, anchor: str) -> CausalScale:
+    """Return level and scale of each step from the rows up to it.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, step), float64
+        NaN where nothing was observed.
+    season : int
+        Steps of the mean (1: the last value itself).
+    window : int
+        Steps that the scale remembers; shorter histories use what there is.
+    anchor : {"last", "level"}
+        What forecasts are relative to: the newest value (differences) or the season's mean (levels).
+    """
+    observed = ~values.isnan()
+    last = last_observed(values)
+    origin = _first_observed(values)
+    centred = torch.where(observed, values - origin, torch.zeros_like(values))
+    count = _window_sum(observed.to(values.dtype), season)
+    mean = origin + safe_ratio(_window_sum(centred, season), count)
+    mean = torch.where(count > 0, mean, last)
+    previous = torch.cat([torch.full_like(last[:, :1], torch.nan), last[:, :-1]], 1)
+    change = (values - previous).abs()
+    moved = ~change.isnan()
+    total = _window_sum(torch.where(moved, change, torch.zeros_like(change)), window)
+    scale = safe_ratio(total, _window_sum(moved.to(values.dtype), window)).clamp_min(0)
+    return CausalScale(last, last if anchor == "last" else mean, mean, scale)
+
+
+def _first_observed(values: Tensor) -> Tensor:
+    """First value that is not NaN in each row, shape (batch, 1); 0 where there is none."""
+    index = (~values.isnan()).to(torch.int8).argmax(1, keepdim=True)
+    return values.gather(1, index).nan_to_num(0.0)
+
+
+def _window_sum(values: Tensor, window: int) -> Tensor:
+    """Sum of the last ``window`` steps, shape kept; a stretch of zeros sums to exactly zero."""
+    total = values.cumsum(1)
+    if window >= total.shape[1]:
+        return total
+    return torch.cat([total[:, :window], total[:, window:] - total[:, :-window]], 1)
