@@ -1,0 +1,181 @@
+"""Inference: read histories once, forecast from what was read. Plain torch, no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
+from tsrnn.panel import Panel
+from tsrnn.windows import Origins, gather_rows
+
+__all__ = ["Forecasting", "Reading", "read_origins", "torch_settings"]
+
+GATHERED_AT_ONCE = 4_000_000  # values of one gather: bounds memory, changes nothing else
+ROLLED_AT_ONCE = 16_384  # sample paths rolled together
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is left of histories once they are read: the newest rows and the state of the network.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (series, row), float64
+        The newest ``look_back + context`` rows, NaN where there are none.
+    state : tuple of Tensor, each of shape (layer, series, hidden)
+    """
+
+    rows: Tensor
+    state: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: slice | Tensor) -> Reading:
+        return Reading(self.rows[which], tuple(part[:, which] for part in self.state))
+
+
+@contextmanager
+def torch_settings(*, threads: int = 1) -> Iterator[None]:
+    """Compute with a fixed number of threads and denormals flushed; both are put back afterwards."""
+    before = torch.get_num_threads()
+    flushed = float(torch.tensor(1e-40) * torch.ones(())) == 0.0
+    if before != threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        if before != threads:
+            torch.set_num_threads(before)
+        torch.set_flush_denormal(flushed)
+
+
+def read_origins(
+    network: ForecastNetwork,
+    panel: Panel,
+    origins: Origins,
+    *,
+    context: int,
+    max_rows: int | None = None,
+) -> Reading:
+    """Read the known rows before each origin.
+
+    Origins with the same number of recurrent steps are read together, so that no series is padded
+    and none can feel the company of others.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+    panel : Panel
+    origins : Origins
+    context : int
+        Newest rows to keep beside the look-back.
+    max_rows : int, optional
+        Read no more than these newest rows (all when not given).
+    """
+    plan = network.plan
+    read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
+    patches = np.maximum(-(-read // plan.patch), 1)
+    keep = plan.look_back + context
+    rows = torch.empty(len(origins), keep, dtype=torch.float64)
+    states: list[tuple[np.ndarray, tuple[Tensor, ...]]] = []
+    for count in np.unique(patches):
+        members = np.flatnonzero(patches == count)
+        length = int(count) * plan.patch + plan.look_back
+        together = max(1, GATHERED_AT_ONCE // max(length, keep))
+        for first in range(0, len(members), together):
+            chosen = members[first : first + together]
+            some = origins[chosen]
+            longest = max(length, keep)
+            values = torch.from_numpy(
+                gather_rows(
+                    panel.values, panel.indptr, some.series, some.known - longest, some.known, longest
+                )
+            )
+            rows[torch.from_numpy(chosen)] = values[:, longest - keep :]
+            states.append((chosen, network.read(values[:, longest - length :])))
+    order = torch.from_numpy(np.concatenate([chosen for chosen, _ in states]))
+    joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
+    back = torch.argsort(order)
+    return Reading(rows, tuple(part[:, back] for part in joined))
+
+
+@dataclass(frozen=True)
+class Forecasting:
+    """How a network's words become a forecast: its decoder, its noise, the bounds of the data.
+
+    Parameters
+    ----------
+    decoder : {"direct", "shift"}
+    context : int
+        Rows that blocks beyond the horizon are forecast from.
+    n_paths : int
+        Sample paths behind quantiles that have no closed form.
+    seed : int
+        Of the noise, which is common to all series.
+    bounds : tuple of float or None
+        Physical limits of the values.
+    """
+
+    decoder: str
+    context: int
+    n_paths: int
+    seed: int
+    bounds: tuple[float | None, float | None]
+
+    def __call__(
+        self,
+        network: ForecastNetwork,
+        reading: Reading,
+        horizon: int,
+        probabilities: tuple[float, ...],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return medians (series, horizon) and quantiles (series, horizon, quantile)."""
+        asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
+        if self.decoder == "direct" and horizon <= network.plan.horizon:
+            head = network.say(reading.rows, reading.state)
+            said = network.quantiles(head, asked[None, None, :])[:, :horizon]
+        else:
+            said = torch.cat(
+                [
+                    torch.quantile(paths, asked, dim=1).permute(1, 2, 0)
+                    for paths in self._rolled(network, reading, horizon, self.n_paths, self.seed)
+                ]
+            )
+            if self.decoder == "direct":  # the first block has its margins in closed form
+                said[:, : network.plan.horizon] = network.quantiles(
+                    network.say(reading.rows, reading.state), asked[None, None, :]
+                )
+        bounded = self._bounded(said)
+        return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
+    def paths(
+        self, network: ForecastNetwork, reading: Reading, horizon: int, *, n_paths: int, seed: int
+    ) -> np.ndarray:
+        """Return joint sample paths of shape (series, path, horizon)."""
+        drawn = torch.cat(list(self._rolled(network, reading, horizon, n_paths, seed)))
+        return self._bounded(drawn).numpy()
+
+    def _rolled(
+        self, network: ForecastNetwork, reading: Reading, horizon: int, n_paths: int, seed: int
+    ) -> Iterator[Tensor]:
+        noise = stratified_uniforms(n_paths, horizon, torch.Generator().manual_seed(seed))
+        together = max(1, ROLLED_AT_ONCE // n_paths)
+        for first in range(0, len(reading), together):
+            some = reading[slice(first, first + together)]
+            if self.decoder == "shift":
+                yield shift_paths(network, some.rows, some.state, noise)
+            else:
+                yield direct_paths(network, some.rows, some.state, noise, self.context)
+
+    def _bounded(self, values: Tensor) -> Tensor:
+        low, high = self.bounds
+        return values if low is None and high is None else values.clamp(low, high)

@@ -1,0 +1,137 @@
+"""The head: from the state at a step to what it says about the next steps of the horizon."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from tsrnn.nn.encoder import dropout
+from tsrnn.nn.outputs import HeadValues
+
+__all__ = ["MixtureHead"]
+
+
+class MixtureHead(nn.Module):
+    """Mix the reference forecasts, add a learned correction, and say how sure that is.
+
+    For each step of the horizon the location is a convex combination of the reference forecasts plus
+    ``unit`` times a correction; the weights of the combination start at a mixture fitted on the
+    training data alone (:meth:`set_mixture`) and are moved by the state. The last layer starts at
+    zero, so that an untrained head says exactly that mixture.
+
+    Parameters
+    ----------
+    state_size, feature_size, hidden_size : int
+    horizon, references : int
+    dropout : float
+    """
+
+    unit: Tensor
+
+    def __init__(
+        self,
+        *,
+        state_size: int,
+        feature_size: int,
+        hidden_size: int,
+        horizon: int,
+        references: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.horizon = horizon
+        self.references = references
+        self.dropout = dropout
+        self.mixture = nn.Parameter(torch.zeros(horizon, references))
+        self.register_buffer("unit", torch.ones(horizon))
+        inner = state_size + feature_size + horizon * references
+        self.hidden = nn.Linear(inner, hidden_size)
+        self.out = nn.Linear(hidden_size, horizon * (references + 3))
+
+    def forward(
+        self,
+        state: Tensor,
+        features: Tensor,
+        references: Tensor,
+        *,
+        anchor: Tensor,
+        scale: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> HeadValues:
+        """Say location and spreads.
+
+        Parameters
+        ----------
+        state : Tensor of shape (batch, position, hidden)
+        features : Tensor of shape (batch, position, feature)
+        references : Tensor of shape (batch, position, horizon, reference)
+            Reference forecasts relative to the anchor, in units of the scale.
+        anchor, scale : Tensor of shape (batch, position), float64
+        generator : torch.Generator, optional
+            Source of dropout in training.
+        """
+        seen = torch.cat([state, features, torch.asinh(references).flatten(-2)], -1)
+        hidden = dropout(gelu(self.hidden(seen)), self.dropout, generator)
+        said = self.out(hidden).unflatten(-1, (self.horizon, self.references + 3))
+        weights = torch.softmax(self.mixture + said[..., 3:], -1)
+        location = (weights * references).sum(-1) + self.unit * said[..., 0]
+        unit = self.unit.expand_as(location)
+        return HeadValues(
+            location, said[..., 1:3], unit, anchor.unsqueeze(-1), scale.unsqueeze(-1)
+        )
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw fresh weights; the last layer is zero."""
+        with torch.no_grad():
+            bound = 1 / math.sqrt(self.hidden.in_features)
+            draw = torch.empty(self.hidden.weight.shape)
+            self.hidden.weight.copy_(draw.uniform_(-bound, bound, generator=generator))
+            for zero in (self.hidden.bias, self.out.weight, self.out.bias, self.mixture):
+                zero.zero_()
+            self.unit.fill_(1.0)
+
+    def set_mixture(self, references: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Fit the starting mixture to data and return its residuals in units of ``unit``.
+
+        Minimises the mean absolute error over logits that all steps of the horizon share plus a
+        shrunken part of each step's own.
+
+        Parameters
+        ----------
+        references : Tensor of shape (sample, horizon, reference)
+        target : Tensor of shape (sample, horizon)
+            0 where not observed.
+        weight : Tensor of shape (sample, horizon)
+            0 where not observed.
+
+        Returns
+        -------
+        Tensor of shape (observed,)
+        """
+        shared = torch.zeros(self.references, requires_grad=True)
+        own = torch.zeros(self.horizon, self.references, requires_grad=True)
+        optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)
+        total = weight.sum().clamp_min(1)
+        shrinkage = 3.0 / math.sqrt(float(total))
+        with torch.enable_grad():
+            for _ in range(150):
+                mix = torch.softmax(shared + own, -1)
+                error = (target - (mix * references).sum(-1)).abs()
+                loss = (error * weight).sum() / total + shrinkage * own.square().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        with torch.no_grad():
+            self.mixture.copy_(shared + own)
+            mix = torch.softmax(self.mixture, -1)
+            residual = target - (mix * references).sum(-1)
+            unit = (residual.abs() * weight).sum(0) / weight.sum(0).clamp_min(1)
+            typical = (residual.abs() * weight).sum() / total
+            seen = (weight > 0).sum(0)
+            share = seen / (seen + 10.0)  # few samples at a step: lean on the mean over the horizon
+            unit = share * unit + (1 - share) * typical
+            self.unit.copy_(unit.clamp_min(1e-3 * float(typical) + 1e-6))
+            return (residual / self.unit)[weight > 0]

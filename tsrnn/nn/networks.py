@@ -1,0 +1,275 @@
+"""The forecasting network: causal features, a recurrent encoder, and a head at every step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsrnn.nn.decoder import MixtureHead
+from tsrnn.nn.encoder import RecurrentEncoder, State
+from tsrnn.nn.outputs import HeadValues, make_output
+from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
+from tsrnn.nn.scaling import CausalScale, causal_scale, represent, restore, safe_ratio
+
+__all__ = ["ForecastNetwork", "NetworkPlan"]
+
+READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Everything that is needed to build a network again.
+
+    Parameters
+    ----------
+    horizon : int
+        Steps said at each position: the forecast horizon ("direct"), or 1 ("shift").
+    patch : int
+        Rows that one recurrent step reads.
+    seasons : tuple of int
+        Season lengths, shortest first; (1,) where there is none.
+    window : int
+        Rows that the causal scale remembers.
+    anchor : {"level", "last"}
+    log : bool
+        Work on logarithms.
+    cell, hidden_size, num_layers, dropout
+        See :class:`~tsrnn.nn.encoder.RecurrentEncoder`.
+    output : str
+        See :func:`~tsrnn.nn.outputs.make_output`.
+    quantiles : tuple of float
+    """
+
+    horizon: int
+    patch: int
+    seasons: tuple[int, ...]
+    window: int
+    anchor: str
+    log: bool
+    cell: str
+    hidden_size: int
+    num_layers: int
+    dropout: float
+    output: str
+    quantiles: tuple[float, ...]
+
+    @property
+    def look_back(self) -> int:
+        """Rows before a recurrent step's patch that its inputs read."""
+        return look_back(self.seasons, self.window)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkPlan:
+        """Undo :meth:`to_dict`."""
+        lists = {name: tuple(values[name]) for name in ("seasons", "quantiles")}
+        return cls(**{**values, **lists})
+
+
+class ForecastNetwork(nn.Module):
+    """A recurrent network that says, at every step it reads, what comes next.
+
+    All methods take rows of raw values, float64, NaN where nothing was observed, of which the first
+    ``plan.look_back`` only serve as the past of the others.
+    """
+
+    path_factor: Tensor
+
+    def __init__(self, plan: NetworkPlan) -> None:
+        super().__init__()
+        self.plan = plan
+        lags = [season for season in plan.seasons if season > 1]
+        references = len(reference_names(plan.seasons))
+        features = plan.patch * (2 + len(lags)) + 4
+        self.encoder = RecurrentEncoder(
+            features, plan.hidden_size, plan.num_layers, cell=plan.cell, dropout=plan.dropout
+        )
+        self.head = MixtureHead(
+            state_size=plan.hidden_size,
+            feature_size=features,
+            hidden_size=plan.hidden_size,
+            horizon=plan.horizon,
+            references=references,
+            dropout=plan.dropout,
+        )
+        self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
+        # Cholesky factor of the copula that joins the margins of a direct forecast to paths
+        self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
+
+    @classmethod
+    def build(cls, plan: NetworkPlan, generator: torch.Generator) -> ForecastNetwork:
+        """Return a fresh network whose weights come from ``generator`` alone.
+
+        Torch's global random state is neither read nor moved.
+        """
+        with torch.device("meta"):
+            network = cls(plan)
+        network.to_empty(device="cpu")
+        network.encoder.initialise(generator)
+        network.head.initialise(generator)
+        with torch.device("cpu"):
+            fresh = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
+        network.output.load_state_dict(fresh.state_dict())
+        network.path_factor.copy_(torch.eye(plan.horizon))
+        return network
+
+    # ---- from raw rows to what the head says ----------------------------------------------
+
+    def represent(self, values: Tensor) -> tuple[Tensor, CausalScale]:
+        """Return represented values and their causal scale, both of shape (batch, step)."""
+        plan = self.plan
+        represented = represent(values, log=plan.log)
+        scale = causal_scale(
+            represented, season=plan.seasons[0], window=plan.window, anchor=plan.anchor
+        )
+        return represented, scale
+
+    def positions(self, steps: int) -> Tensor:
+        """Return the rows at which recurrent steps end, in ``steps`` rows after the look-back."""
+        start = self.plan.look_back + self.plan.patch - 1
+        return torch.arange(start, self.plan.look_back + steps, self.plan.patch)
+
+    def features(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
+        """Return what the encoder reads at each position, shape (batch, position, feature).
+
+        The newest patch relative to the anchor, which of its rows were observed, its change over
+        each season, the last move of anchor and scale, the distance from the season's mean, and age.
+        """
+        patch = self.plan.patch
+        rows = positions[:, None] + torch.arange(1 - patch, 1)  # (position, patch)
+        newest = values[:, rows]  # (batch, position, patch)
+        unit = scale.scale[:, positions].unsqueeze(-1)
+        anchor = scale.anchor[:, positions].unsqueeze(-1)
+        parts = [safe_ratio(newest - anchor, unit)]
+        for season in self.plan.seasons:
+            if season > 1:
+                parts.append(safe_ratio(newest - values[:, rows - season], unit))
+        before = positions - patch
+        parts += [
+            safe_ratio(anchor - scale.anchor[:, before].unsqueeze(-1), unit),
+            safe_ratio(scale.last[:, positions].unsqueeze(-1) - scale.mean[:, positions].unsqueeze(-1), unit),
+            safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
+        ]
+        age = (~scale.last.isnan()).cumsum(1)[:, positions].unsqueeze(-1)
+        relative = torch.asinh(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0))
+        seen = (~newest.isnan()).to(relative.dtype)
+        aged = torch.log1p(age.clamp_max(self.plan.look_back).to(relative.dtype)) / 5
+        return torch.cat([relative, seen, aged], -1).float()
+
+    def relative_references(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
+        """Return the reference forecasts, relative, shape (batch, position, horizon, reference)."""
+        plan = self.plan
+        said = reference_forecasts(
+            values, scale, positions, horizon=plan.horizon, seasons=plan.seasons, window=plan.window
+        )
+        anchor = scale.anchor[:, positions, None, None]
+        unit = scale.scale[:, positions, None, None]
+        return safe_ratio(said - anchor, unit).nan_to_num(0.0).float()
+
+    def forward(self, values: Tensor, generator: torch.Generator | None = None) -> HeadValues:
+        """Read rows and say the horizon at every recurrent step.
+
+        Parameters
+        ----------
+        values : Tensor of shape (batch, look_back + step), float64
+        generator : torch.Generator, optional
+            Source of dropout in training.
+
+        Returns
+        -------
+        HeadValues of shape (batch, position, horizon)
+        """
+        represented, scale = self.represent(values)
+        positions = self.positions(values.shape[1] - self.plan.look_back)
+        features = self.features(represented, scale, positions)
+        hidden, _ = self.encoder(features, generator=generator)
+        references = self.relative_references(represented, scale, positions)
+        return self._say(hidden, features, references, scale, positions, generator)
+
+    def read(self, values: Tensor, state: State | None = None) -> State:
+        """Return the state after reading the rows behind the look-back, a whole number of patches.
+
+        Parameters
+        ----------
+        values : Tensor of shape (batch, look_back + step), float64
+        state : tuple of Tensor, optional
+            The state before the first of these rows.
+        """
+        plan = self.plan
+        steps = values.shape[1] - plan.look_back
+        for start in range(0, steps, READ_AT_ONCE * plan.patch):
+            stop = min(start + READ_AT_ONCE * plan.patch, steps)
+            chunk = values[:, start : plan.look_back + stop]
+            represented, scale = self.represent(chunk)
+            positions = self.positions(stop - start)
+            _, state = self.encoder(self.features(represented, scale, positions), state)
+        if state is None:
+            raise ValueError("read needs at least one row behind the look-back")
+        return state
+
+    def say(self, values: Tensor, state: State) -> HeadValues:
+        """Say the horizon after the newest row, given the state there.
+
+        Parameters
+        ----------
+        values : Tensor of shape (batch, step), float64
+            At least ``plan.look_back + plan.patch`` newest rows.
+        state : tuple of Tensor
+
+        Returns
+        -------
+        HeadValues of shape (batch, horizon)
+        """
+        values = values[:, -(self.plan.look_back + self.plan.patch) :]
+        represented, scale = self.represent(values)
+        position = torch.tensor([values.shape[1] - 1])
+        features = self.features(represented, scale, position)
+        references = self.relative_references(represented, scale, position)
+        hidden = state[0][-1].unsqueeze(1)  # (batch, 1, hidden)
+        said = self._say(hidden, features, references, scale, position, None)
+        return HeadValues(*(part.squeeze(1) for part in said))
+
+    def _say(
+        self,
+        hidden: Tensor,
+        features: Tensor,
+        references: Tensor,
+        scale: CausalScale,
+        positions: Tensor,
+        generator: torch.Generator | None,
+    ) -> HeadValues:
+        said: HeadValues = self.head(
+            hidden,
+            features,
+            references,
+            anchor=scale.anchor[:, positions],
+            scale=scale.scale[:, positions],
+            generator=generator,
+        )
+        return said
+
+    # ---- back to the units of the data ----------------------------------------------------
+
+    def relative_target(self, target: Tensor, head: HeadValues) -> Tensor:
+        """Return raw targets (..., horizon) relative to the head's anchor and scale, NaN kept."""
+        difference = represent(target, log=self.plan.log) - head.anchor
+        usable = head.scale > 0
+        ratio = difference / torch.where(usable, head.scale, torch.ones_like(head.scale))
+        return torch.where(usable, ratio, torch.full_like(ratio, torch.nan)).float()
+
+    def restore(self, relative: Tensor, head: HeadValues) -> Tensor:
+        """Return relative values (..., horizon) or (..., horizon, n) in the units of the data."""
+        extra = (1,) * (relative.dim() - head.location.dim())
+        anchor = head.anchor.reshape(*head.anchor.shape, *extra)
+        scale = head.scale.reshape(*head.scale.shape, *extra)
+        return restore(anchor + scale * relative.double(), log=self.plan.log)
+
+    def quantiles(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Return quantiles in the units of the data, shape (..., horizon, quantile)."""
+        return self.restore(self.output.quantile(head, probability), head)

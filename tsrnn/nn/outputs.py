@@ -1,0 +1,268 @@
+"""Outputs: what the network says about a value, and the loss that teaches it.
+
+The head gives three numbers for each step of the horizon, in units of the causal scale: a location
+and the logarithms of two spreads. An output turns them into a distribution. ``unit`` below is the
+typical error of the reference forecast at that step of the horizon, learned from the training data
+before the network, so that zeros from the head already are a calibrated reference forecast.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tsrnn.nn.special import negative_binomial_icdf, student_t_icdf
+
+__all__ = [
+    "OUTPUTS",
+    "HeadValues",
+    "NegativeBinomialOutput",
+    "NormalOutput",
+    "Output",
+    "PointOutput",
+    "QuantileOutput",
+    "StudentTOutput",
+    "make_output",
+]
+
+LOG_SPREAD_LIMIT = 3.0
+NORMAL_MAE = 0.7978845608  # mean absolute deviation of a standard normal
+
+
+class HeadValues(NamedTuple):
+    """What the head says at each position, relative to the anchor and in units of the scale.
+
+    ``location`` and ``unit`` have shape (..., horizon), ``log_spread`` (..., horizon, 2): below and
+    above. ``anchor`` and ``scale`` (..., 1) are float64 and lead back to the represented values.
+    """
+
+    location: Tensor
+    log_spread: Tensor
+    unit: Tensor
+    anchor: Tensor
+    scale: Tensor
+
+    def spread(self) -> Tensor:
+        """Return unit times the two spreads, shape (..., horizon, 2)."""
+        bounded = LOG_SPREAD_LIMIT * torch.tanh(self.log_spread / LOG_SPREAD_LIMIT)
+        return self.unit.unsqueeze(-1) * bounded.exp()
+
+
+class Output(nn.Module, ABC):
+    """A family of predictive distributions over relative values."""
+
+    has_quantiles = True
+
+    @abstractmethod
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Return the loss of each target, shape (..., horizon); ``target`` is relative like the location."""
+
+    @abstractmethod
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Return relative quantiles.
+
+        Parameters
+        ----------
+        head : HeadValues
+            Of shape (..., horizon).
+        probability : Tensor
+            Broadcastable to (..., horizon, quantile), strictly between 0 and 1; also the way to draw
+            samples (inverse transform).
+
+        Returns
+        -------
+        Tensor of shape (..., horizon, quantile)
+        """
+
+    @abstractmethod
+    def calibrate(self, residual: Tensor) -> None:
+        """Set the starting shape from residuals of the reference forecast, in units of ``unit``.
+
+        Parameters
+        ----------
+        residual : Tensor of shape (sample,)
+        """
+
+
+class PointOutput(Output):
+    """The median alone: absolute error as the loss, no quantiles."""
+
+    has_quantiles = False
+
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Absolute error."""
+        return (head.location - target).abs()
+
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Return the location at every probability: a point is all there is."""
+        return head.location.unsqueeze(-1).expand(*head.location.shape, probability.shape[-1])
+
+    def calibrate(self, residual: Tensor) -> None:
+        """Nothing to set."""
+
+
+class QuantileOutput(Output):
+    """Quantiles that never cross: a median, and gaps below and above that are positive.
+
+    The loss is the mean pinball loss over the trained quantiles (Koenker and Bassett 1978), twice, so
+    that with the median alone it is the absolute error. Between trained quantiles the quantile
+    function is linear; beyond the outermost ones it goes on with an exponential tail.
+
+    Parameters
+    ----------
+    quantiles : tuple of float
+        Probabilities, ascending, with 0.5 among them.
+    horizon : int
+    """
+
+    levels: Tensor
+
+    def __init__(self, quantiles: tuple[float, ...], horizon: int) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.tensor(quantiles, dtype=torch.float64))
+        self.middle = quantiles.index(0.5)
+        self.log_gap = nn.Parameter(torch.zeros(horizon, len(quantiles) - 1))
+
+    def calibrate(self, residual: Tensor) -> None:
+        """Start from the empirical quantiles of the reference forecast's residuals."""
+        empirical = torch.quantile(residual.double(), self.levels.to(residual.device))
+        gap = empirical.diff()
+        floor = 0.02 * (empirical[-1] - empirical[0]).clamp_min(1e-3) / len(gap)
+        with torch.no_grad():
+            gap = torch.maximum(gap, floor).float()
+            self.log_gap.copy_(torch.expm1(gap).log().expand_as(self.log_gap))
+
+    def trained(self, head: HeadValues) -> Tensor:
+        """Return the trained quantiles, shape (..., horizon, level), ascending."""
+        spread = head.spread()
+        gap = softplus(self.log_gap)
+        below = -gap[:, : self.middle].flip(-1).cumsum(-1).flip(-1) * spread[..., :1]
+        above = gap[:, self.middle :].cumsum(-1) * spread[..., 1:]
+        centre = torch.zeros_like(spread[..., :1])
+        return head.location.unsqueeze(-1) + torch.cat([below, centre, above], -1)
+
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Twice the mean pinball loss over the trained quantiles."""
+        levels = self.levels.to(target.dtype)
+        error = target.unsqueeze(-1) - self.trained(head)
+        return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Interpolate the trained quantiles."""
+        values = self.trained(head).double()  # (..., horizon, level)
+        levels = self.levels
+        shape = torch.broadcast_shapes(probability.shape, (*values.shape[:-1], 1))
+        p = probability.double().expand(shape)
+        right = torch.searchsorted(levels, p.contiguous()).clamp(1, len(levels) - 1)
+        spread_out = values.expand(*shape[:-1], len(levels))
+        low, high = spread_out.gather(-1, right - 1), spread_out.gather(-1, right)
+        q_low, q_high = levels[right - 1], levels[right]
+        inside = low + (high - low) * ((p - q_low) / (q_high - q_low)).clamp(0, 1)
+        # exponential tails whose density meets that of the outermost gap
+        first, last = levels[0], levels[-1]
+        rate_low = (values[..., 1:2] - values[..., :1]) * first / (levels[1] - first)
+        rate_high = (values[..., -1:] - values[..., -2:-1]) * (1 - last) / (last - levels[-2])
+        lower = rate_low * torch.log((p / first).clamp(max=1.0))
+        upper = -rate_high * torch.log(((1 - p) / (1 - last)).clamp(max=1.0))
+        return inside + lower + upper
+
+
+class NormalOutput(Output):
+    """A normal distribution; negative log-likelihood as the loss."""
+
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Negative log-likelihood, without the constant, in units of the reference's error."""
+        sigma = head.spread().mean(-1) / NORMAL_MAE
+        return 0.5 * ((target - head.location) / sigma) ** 2 + (sigma / head.unit).log()
+
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Quantiles of the normal distribution."""
+        sigma = (head.spread().mean(-1) / NORMAL_MAE).double().unsqueeze(-1)
+        return head.location.double().unsqueeze(-1) + sigma * torch.special.ndtri(probability.double())
+
+    def calibrate(self, residual: Tensor) -> None:
+        """The unit already is the normal's mean absolute deviation."""
+
+
+class StudentTOutput(Output):
+    """Student's t distribution, heavy-tailed; negative log-likelihood as the loss.
+
+    The degrees of freedom are learned for each step of the horizon and stay above 2.
+    """
+
+    def __init__(self, horizon: int) -> None:
+        super().__init__()
+        self.raw_df = nn.Parameter(torch.full((horizon,), 3.0))
+
+    def degrees(self) -> Tensor:
+        """Return the degrees of freedom of each step, shape (horizon,)."""
+        return 2 + softplus(self.raw_df)
+
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Negative log-likelihood in units of the reference's error."""
+        df, sigma = self.degrees(), head.spread().mean(-1) / NORMAL_MAE
+        z = (target - head.location) / sigma
+        constant = torch.lgamma(df / 2) - torch.lgamma((df + 1) / 2) + 0.5 * (df * torch.pi).log()
+        return constant + 0.5 * (df + 1) * torch.log1p(z**2 / df) + (sigma / head.unit).log()
+
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Quantiles of the t distribution."""
+        sigma = (head.spread().mean(-1) / NORMAL_MAE).double().unsqueeze(-1)
+        df = self.degrees().double().unsqueeze(-1)
+        return head.location.double().unsqueeze(-1) + sigma * student_t_icdf(probability, df)
+
+    def calibrate(self, residual: Tensor) -> None:
+        """The degrees of freedom start heavy-tailed and are learned."""
+
+
+class NegativeBinomialOutput(Output):
+    """Counts: negative binomial with a scaled mean; negative log-likelihood of the raw counts.
+
+    Works on represented values that are the counts themselves (representation "level").
+    """
+
+    def _mean_and_dispersion(self, head: HeadValues) -> tuple[Tensor, Tensor]:
+        scale = head.scale.clamp_min(1e-12)
+        raw = head.anchor + scale * head.location.double()
+        mean = scale * softplus(raw / scale, beta=4.0) + 1e-6
+        sigma = scale * head.spread().mean(-1).double() / NORMAL_MAE
+        # variance = mean + dispersion * mean^2
+        return mean, ((sigma**2 - mean) / mean**2).clamp_min(0) + 1e-3
+
+    def loss(self, head: HeadValues, target: Tensor) -> Tensor:
+        """Negative log-likelihood of the counts."""
+        mean, dispersion = self._mean_and_dispersion(head)
+        count = (head.anchor + head.scale * target.double()).round().clamp_min(0)
+        r = dispersion.reciprocal()
+        log_p = (r / (r + mean)).log()
+        log_q = (mean / (r + mean)).log()
+        likelihood = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
+        return -(likelihood + r * log_p + count * log_q).to(target.dtype)
+
+    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+        """Quantiles of the negative binomial, whole counts, relative to anchor and scale."""
+        mean, dispersion = self._mean_and_dispersion(head)
+        count = negative_binomial_icdf(probability, mean.unsqueeze(-1), dispersion.unsqueeze(-1))
+        scale = head.scale.clamp_min(1e-12).unsqueeze(-1)
+        return (count - head.anchor.unsqueeze(-1)) / scale
+
+    def calibrate(self, residual: Tensor) -> None:
+        """The unit already sets the variance."""
+
+
+OUTPUTS = ("quantiles", "point", "normal", "student_t", "negative_binomial")
+
+
+def make_output(name: str, *, quantiles: tuple[float, ...], horizon: int) -> Output:
+    """Return the output called ``name`` (one of ``OUTPUTS``)."""
+    if name == "quantiles":
+        return QuantileOutput(quantiles, horizon)
+    if name == "student_t":
+        return StudentTOutput(horizon)
+    return {"point": PointOutput, "normal": NormalOutput, "negative_binomial": NegativeBinomialOutput}[
+        name
+    ]()

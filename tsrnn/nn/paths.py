@@ -1,0 +1,149 @@
+"""Sample paths: joint futures drawn from what the network says, and horizons beyond it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tsrnn.nn.encoder import State
+from tsrnn.nn.networks import ForecastNetwork
+
+__all__ = ["copula_factor", "direct_paths", "shift_paths", "stratified_uniforms"]
+
+EDGE = 1e-6
+
+
+def stratified_uniforms(paths: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Return uniforms of shape (paths, steps), one in each of ``paths`` equal strata of every step.
+
+    Stratified over paths (a Latin hypercube; McKay, Beckman and Conover 1979), so that quantiles over
+    paths carry little noise; independent over steps.
+    """
+    order = torch.rand(paths, steps, generator=generator, dtype=torch.float64).argsort(0)
+    jitter = torch.rand(paths, steps, generator=generator, dtype=torch.float64)
+    return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE)
+
+
+def shift_paths(network: ForecastNetwork, values: Tensor, state: State, noise: Tensor) -> Tensor:
+    """Roll a one-step network on by its own samples (ancestral sampling).
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        With ``plan.horizon == 1`` and ``plan.patch == 1``.
+    values : Tensor of shape (batch, step), float64
+        The newest rows, at least ``plan.look_back + 1``.
+    state : tuple of Tensor
+        State after the newest row.
+    noise : Tensor of shape (path, horizon)
+        Uniforms, common to all series.
+
+    Returns
+    -------
+    Tensor of shape (batch, path, horizon), float64
+    """
+    paths, horizon = noise.shape
+    rows = values[:, -(network.plan.look_back + 1) :].repeat_interleave(paths, 0)
+    state = tuple(part.repeat_interleave(paths, 1) for part in state)
+    uniforms = noise.repeat(len(values), 1)  # (batch * path, horizon)
+    drawn = []
+    for step in range(horizon):
+        head = network.say(rows, state)
+        sample = network.quantiles(head, uniforms[:, step, None, None])[:, 0, 0]
+        drawn.append(sample)
+        rows = torch.cat([rows[:, 1:], sample[:, None]], 1)
+        if step + 1 < horizon:
+            state = network.read(rows, state)
+    return torch.stack(drawn, 1).reshape(len(values), paths, horizon)
+
+
+def direct_paths(
+    network: ForecastNetwork, values: Tensor, state: State, noise: Tensor, context: int
+) -> Tensor:
+    """Join the margins of a direct forecast to paths, block after block.
+
+    Within a block of ``plan.horizon`` steps a Gaussian copula joins the margins (fitted on validation
+    residuals); each further block is forecast from its own path, read again for ``context`` rows.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+    values : Tensor of shape (batch, step), float64
+        The newest rows, at least ``plan.look_back + plan.patch``.
+    state : tuple of Tensor
+        State after the newest row.
+    noise : Tensor of shape (path, horizon)
+        Uniforms, common to all series.
+    context : int
+        Rows of a path that the next block is forecast from.
+
+    Returns
+    -------
+    Tensor of shape (batch, path, horizon), float64
+    """
+    plan = network.plan
+    paths, horizon = noise.shape
+    head = network.say(values, state)
+    block = _coupled(network, noise[:, : plan.horizon])
+    uniforms = block.T.expand(len(values), -1, -1)  # (batch, horizon, path)
+    drawn = network.quantiles(head, uniforms).transpose(1, 2)  # (batch, path, horizon)
+    while drawn.shape[2] < horizon:
+        start = drawn.shape[2]
+        past = values.unsqueeze(1).expand(-1, paths, -1)
+        rows = torch.cat([past, drawn], 2).flatten(0, 1)
+        rows = _newest(rows, plan.look_back + context)
+        head = network.say(rows, network.read(rows))
+        block = _coupled(network, noise[:, start : start + plan.horizon])
+        uniforms = block.repeat(len(values), 1).unsqueeze(-1)  # (batch * path, horizon, 1)
+        sample = network.quantiles(head, uniforms)[..., 0]
+        drawn = torch.cat([drawn, sample.reshape(len(values), paths, -1)], 2)
+    return drawn[:, :, :horizon]
+
+
+def copula_factor(probability: Tensor) -> Tensor:
+    """Return the Cholesky factor of the normal-score correlation of joint probabilities.
+
+    Parameters
+    ----------
+    probability : Tensor of shape (sample, horizon)
+        Probability integral transforms of the truth; NaN where it is not known.
+
+    Returns
+    -------
+    Tensor of shape (horizon, horizon), float64
+        Correlations are shrunk towards what a random walk with independent steps has,
+        ``sqrt(min(i, j) / max(i, j))``, the more the fewer samples there are.
+    """
+    horizon = probability.shape[1]
+    step = torch.arange(1, horizon + 1, dtype=torch.float64)
+    walk = (torch.minimum(step[:, None], step) / torch.maximum(step[:, None], step)).sqrt()
+    known = ~probability.isnan()
+    score = torch.special.ndtri(probability.double().nan_to_num(0.5).clamp(0.005, 0.995))
+    mask = known.double()
+    both = mask.T @ mask
+    spread = (mask.T @ score.square()).clamp_min(1e-12)
+    correlation = (score.T @ score) / (spread * spread.T).sqrt()
+    share = both / (both + 5.0 * horizon)
+    blend = share * correlation + (1 - share) * walk
+    eigenvalue, vector = torch.linalg.eigh((blend + blend.T) / 2)
+    positive = vector @ torch.diag(eigenvalue.clamp_min(1e-4)) @ vector.T
+    scale = positive.diagonal().rsqrt()
+    return torch.linalg.cholesky(scale[:, None] * positive * scale)
+
+
+def _coupled(network: ForecastNetwork, noise: Tensor) -> Tensor:
+    """Return uniforms (path, plan.horizon) joined by the network's copula."""
+    missing = network.plan.horizon - noise.shape[1]
+    if missing:
+        noise = torch.cat([noise, torch.full((len(noise), missing), 0.5, dtype=noise.dtype)], 1)
+    normal = torch.special.ndtri(noise) @ network.path_factor.T
+    return torch.special.ndtr(normal).clamp(EDGE, 1 - EDGE)
+
+
+def _newest(rows: Tensor, count: int) -> Tensor:
+    """Return the newest ``count`` rows, filled with NaN on the left where there are fewer."""
+    missing = count - rows.shape[1]
+    if missing > 0:
+        pad = torch.full((len(rows), missing), torch.nan, dtype=rows.dtype)
+        return torch.cat([pad, rows], 1)
+    return rows[:, -count:]

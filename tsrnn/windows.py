@@ -1,0 +1,108 @@
+"""Windows: whole batches of raw rows gathered from a panel, one gather a batch, nothing stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsrnn.panel import Panel
+
+__all__ = ["Origins", "WindowSampler", "gather_rows"]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Places to forecast from: the first ``known`` rows of series ``series``, both of shape (origin,)."""
+
+    series: np.ndarray
+    known: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, which: slice | np.ndarray) -> Origins:
+        return Origins(self.series[which], self.known[which])
+
+
+def gather_rows(
+    flat: np.ndarray,
+    indptr: np.ndarray,
+    series: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    count: int,
+) -> np.ndarray:
+    """Return rows ``start : start + count`` of each series as float64, shape (batch, count).
+
+    Rows before the series' first or at and after position ``stop`` are NaN: no window crosses into
+    another series or into rows that are held out.
+    """
+    within = start[:, None] + np.arange(count)
+    inside = (within >= 0) & (within < stop[:, None])
+    rows = np.where(inside, within + indptr[series][:, None], 0)
+    return np.where(inside, flat[rows].astype(np.float64, copy=False), np.nan)
+
+
+class WindowSampler:
+    """Draws training windows: series by their length, starts evenly, the newest rows included.
+
+    Parameters
+    ----------
+    panel : Panel
+    stop : ndarray of int64, shape (series,)
+        Rows of each series that may be seen; what comes later is held out.
+    look_back, context, horizon, patch : int
+        A window is ``look_back`` rows that only serve as the past, ``context`` rows that are read in
+        patches of ``patch``, and ``horizon`` rows that are only forecast.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        stop: np.ndarray,
+        *,
+        look_back: int,
+        context: int,
+        horizon: int,
+        patch: int,
+    ) -> None:
+        self.panel = panel
+        self.stop = stop
+        self.look_back = look_back
+        self.context = context
+        self.horizon = horizon
+        self.patch = patch
+        useful = np.where(stop >= 2, stop, 0).astype(np.float64)
+        share = np.ceil(useful / context)
+        self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
+
+    def draw(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return a batch of windows.
+
+        Returns
+        -------
+        values : ndarray of float64, shape (batch, look_back + context + horizon)
+        weights : ndarray of the same shape, or None
+            Row weights of the panel.
+        """
+        series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
+        series = np.minimum(series, len(self.stop) - 1)
+        # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
+        room = np.maximum(self.stop[series] - self.context - 1, 0)
+        start = (rng.random(batch_size) * (room + 1)).astype(np.int64)
+        start -= rng.integers(0, self.patch, batch_size)
+        return self.gather(series, start)
+
+    def gather(
+        self, series: np.ndarray, start: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the windows whose read part begins at row ``start`` of each series."""
+        count = self.look_back + self.context + self.horizon
+        first, stop = start - self.look_back, self.stop[series]
+        panel = self.panel
+        values = gather_rows(panel.values, panel.indptr, series, first, stop, count)
+        if panel.weights is None:
+            return values, None
+        weights = gather_rows(panel.weights, panel.indptr, series, first, stop, count)
+        return values, np.nan_to_num(weights)
