@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import safetensors.numpy
@@ -296,5 +296,5 @@ def _damaged(file: Path, what: str) -> ModelFileError:
     )
 
 
-def _is_digest(value: Any) -> bool:
+def _is_digest(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
