@@ -120,8 +120,8 @@ class Forecaster(BaseEstimator, ABC):
         """Forecast the ``horizon`` steps after each series of ``panel`` (None: after the training data)."""
 
     @abstractmethod
-    def _remembered(self) -> tuple[pd.Index, np.ndarray]:
-        """Return ids and last times (series,) of the training data."""
+    def _history_tail(self) -> Panel:
+        """Return the newest training rows of every series, at least two seasons where there are as many."""
 
     # ---- what users call ------------------------------------------------------------------
 
@@ -208,16 +208,16 @@ class Forecaster(BaseEstimator, ABC):
         columns = interval_columns(level, quantiles)
         probabilities = tuple(sorted(set(columns.values())))
         if df is None:
-            ids, last = self._remembered()
+            panel = self._history_tail()
             forecast = self._forecast_panel(None, horizon, probabilities)
         else:
             panel, _ = self._read(df, fitted=True)
-            ids, last = panel.ids, panel.last_times
             forecast = self._forecast_panel(panel, horizon, probabilities)
+        times = self.axis_.future(panel.last_times, horizon)
         written = {"forecast": forecast.point}
         for name, probability in columns.items():
             written[name] = forecast.quantiles[:, :, probabilities.index(probability)]
-        return self.format_.write(ids, self.axis_.future(last, horizon), self.axis_, written)
+        return self.format_.write(panel.ids, times, self.axis_, written)
 
     def score(self, df: Any, y: None = None) -> float:
         """Return the skill on the rows that follow the training data: 1 - MAE / MAE of seasonal naive.
@@ -239,7 +239,8 @@ class Forecaster(BaseEstimator, ABC):
         del y
         self._check_is_fitted()
         truth, _ = self._read(df, fitted=True)
-        ids, last = self._remembered()
+        tail = self._history_tail()
+        ids, last = tail.ids, tail.last_times
         horizon = max(self.horizon_, int(truth.lengths.max()))
         forecast = self._forecast_panel(None, horizon, ())
         naive = reference_forecast(self, horizon)
