@@ -1,0 +1,158 @@
+"""Checks of RNNForecaster's parameters, alone and against the data it meets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tsrnn.exceptions import DataError, DataWarning, ParameterError
+from tsrnn.nn.encoder import CELLS
+from tsrnn.nn.outputs import OUTPUTS
+from tsrnn.parameters import check_integer, check_option, check_real
+from tsrnn.training import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from tsrnn.forecaster import RNNForecaster
+    from tsrnn.panel import Panel
+    from tsrnn.planning import DataPlan
+
+__all__ = [
+    "check_forecaster_parameters",
+    "check_history",
+    "check_probabilities",
+    "check_values",
+]
+
+REPRESENTATIONS = ("auto", "level", "difference", "log", "log_return")
+DECODERS = ("direct", "shift")
+
+
+def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
+    """Raise ParameterError for the first parameter that can't be used."""
+    f = forecaster
+    for name in ("horizon", "context_length", "patch", "val_size", "season", "patience"):
+        check_integer(name, getattr(f, name), low=1, optional=True)
+    for name in ("hidden_size", "num_layers", "max_steps", "batch_size"):
+        check_integer(name, getattr(f, name), low=1)
+    check_integer("verbose", f.verbose, low=0)
+    check_integer("random_state", f.random_state, low=0, optional=True)
+    check_option("output", f.output, OUTPUTS)
+    check_option("representation", f.representation, REPRESENTATIONS)
+    check_option("cell", f.cell, CELLS)
+    check_option("decoder", f.decoder, DECODERS)
+    check_option("optimizer", f.optimizer, OPTIMIZERS)
+    check_option("missing", f.missing, ("mask",))
+    check_real("dropout", f.dropout, low=0, high=1, closed="left")
+    check_real("learning_rate", f.learning_rate, low=0, closed="neither")
+    for name in ("max_time", "gradient_clip", "gradient_clip_value"):
+        check_real(name, getattr(f, name), low=0, closed="neither", optional=True)
+    _check_quantiles(f.quantiles)
+    _check_bounds(f.bounds)
+    if not (f.trainer_params is None or isinstance(f.trainer_params, Mapping)):
+        raise ParameterError(
+            f"The 'trainer_params' parameter must be a dict for pytorch_lightning.Trainer. Got {f.trainer_params!r}."
+        )
+    if f.decoder == "shift" and f.patch not in {None, 1}:
+        raise ParameterError(
+            f"decoder='shift' reads one row a step, so patch must be 1 or None. Got patch={f.patch!r}. "
+            "Use decoder='direct' to read several rows a step."
+        )
+    if f.decoder == "shift" and f.output == "point":
+        raise ParameterError(
+            "decoder='shift' rolls on by its own samples, which output='point' can't draw. "
+            "Use output='quantiles', or decoder='direct'."
+        )
+    if f.output == "negative_binomial" and f.representation not in {"auto", "level"}:
+        raise ParameterError(
+            f"output='negative_binomial' works on raw counts: representation must be 'auto' or 'level'. "
+            f"Got {f.representation!r}."
+        )
+
+
+def _check_quantiles(quantiles: Sequence[float]) -> None:
+    try:
+        levels = [float(level) for level in quantiles]
+    except (TypeError, ValueError):
+        levels = []
+    good = len(levels) >= 3 and all(0 < level < 1 for level in levels) and 0.5 in levels
+    good = good and levels == sorted(set(levels)) and levels[0] < 0.5 < levels[-1]
+    if not good:
+        raise ParameterError(
+            "The 'quantiles' parameter must hold at least three ascending probabilities between 0 and 1, "
+            f"0.5 among them. Got {quantiles!r}."
+        )
+
+
+def _check_bounds(bounds: object) -> None:
+    if bounds is None:
+        return
+    if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
+        raise ParameterError(f"The 'bounds' parameter must be (low, high), either may be None. Got {bounds!r}.")
+    low, high = (check_real("bounds", limit, optional=True) for limit in bounds)
+    if low is not None and high is not None and not low < high:
+        raise ParameterError(f"The 'bounds' parameter must have low < high. Got {bounds!r}.")
+
+
+def check_values(panel: Panel, *, representation: str, output: str) -> None:
+    """Raise DataError where values don't fit an explicit representation or output."""
+    if representation in {"log", "log_return"}:
+        _refuse(
+            panel,
+            panel.values <= 0,
+            f"representation={representation!r} needs positive values",
+            "Use representation='level' or 'difference', or leave it on 'auto'",
+        )
+    if output == "negative_binomial":
+        _refuse(
+            panel,
+            (panel.values < 0) | (panel.values != np.round(panel.values)) & ~np.isnan(panel.values),
+            "output='negative_binomial' needs counts (0, 1, 2, ...)",
+            "Use output='quantiles'",
+        )
+
+
+def _refuse(panel: Panel, bad: np.ndarray, need: str, way_out: str) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        series = int(np.searchsorted(panel.indptr, rows[0], side="right")) - 1
+        raise DataError(
+            f"{need}. Got {panel.values[rows[0]]!r} in series {panel.ids[series]!r} at "
+            f"{panel.axis.label(panel.times[rows[0]])} (the first of {len(rows)}). {way_out}."
+        )
+
+
+def check_history(panel: Panel, plan: DataPlan) -> None:
+    """Refuse histories the representation can't read; warn of ones shorter than a season needs."""
+    check_values(panel, representation=plan.representation, output="any")
+    need = plan.seasons[0] + 1
+    short = np.flatnonzero(panel.lengths < need)
+    if len(short):
+        first = short[0]
+        warnings.warn(
+            f"Series {panel.ids[first]!r} has {panel.lengths[first]} rows (the first of {len(short)} short "
+            f"series); with fewer than {need} its forecast leans on the last value.",
+            DataWarning,
+            stacklevel=5,
+        )
+
+
+def check_probabilities(forecaster: RNNForecaster, probabilities: tuple[float, ...], what: str) -> None:
+    """Refuse quantiles that the output does not have or was not trained for."""
+    if not probabilities:
+        return
+    if forecaster.output == "point":
+        raise ParameterError(
+            f"{what} need a predictive distribution, and output='point' has none. "
+            "Fit with output='quantiles'."
+        )
+    if forecaster.output == "quantiles":
+        low, high = forecaster.quantiles[0], forecaster.quantiles[-1]
+        outside = [p for p in probabilities if not low - 1e-9 <= p <= high + 1e-9]
+        if outside:
+            raise ParameterError(
+                f"{what} must lie within the trained quantiles {low:g} to {high:g} (level at most "
+                f"{100 * min(1 - 2 * low, 2 * high - 1):g}). Got probability {outside[0]:g}. Fit with wider quantiles."
+            )

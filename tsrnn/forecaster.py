@@ -1,0 +1,428 @@
+"""RNNForecaster: fit a recurrent network to any frame of time series, and forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tsrnn.base import Forecast, Forecaster
+from tsrnn.checks import (
+    check_forecaster_parameters,
+    check_history,
+    check_probabilities,
+    check_values,
+)
+from tsrnn.inference import Forecasting, Reading, read_origins, torch_settings
+from tsrnn.learning import Validation, calibrate, start_from_reference
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.parameters import check_integer
+from tsrnn.planning import DataPlan, Split, plan_data, split_panel
+from tsrnn.skill import Skill, judge, warn_without_skill
+from tsrnn.training import TrainingPlan, TrainingResult, fit_network
+from tsrnn.windows import Origins, WindowSampler
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tsrnn.backtest import BacktestResult
+    from tsrnn.panel import Panel
+
+__all__ = ["RNNForecaster", "load"]
+
+QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+PATHS = 200  # sample paths behind quantiles that have no closed form
+ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a fitted forecaster keeps of its training data: newest rows and state, never the frame."""
+
+    panel: Panel
+    reading: Reading
+
+
+class RNNForecaster(Forecaster):
+    """Recurrent network forecaster with a scikit-learn interface.
+
+    Reads each series once, causally: level and scale at every step come from rows up to it, the network
+    says the next steps at every step, and an untrained network already is the best mixture of simple
+    reference forecasts. Weights are chosen on validation rows, the verdict (:attr:`skill_`) on rows
+    that chose nothing.
+
+    Parameters
+    ----------
+    horizon : int, optional
+        Steps that ``predict`` writes. From the frequency when None (see
+        :class:`~tsrnn.calendars.TimeAxis`).
+    context_length : int, optional
+        Rows of a training window. ``predict`` reads all the history it is given.
+    output : {"quantiles", "point", "normal", "student_t", "negative_binomial"}
+        Predictive distribution (:mod:`tsrnn.nn.outputs`).
+    quantiles : sequence of float
+        Probabilities that ``output="quantiles"`` is trained on; between them forecasts interpolate,
+        outside they refuse.
+    representation : {"auto", "level", "difference", "log", "log_return"}
+        Whether the network works on logarithms, and relative to the season's level or the last value.
+    cell : {"gru", "lstm", "rnn", "rnn_relu"}
+        Recurrent cell.
+    decoder : {"direct", "shift"}
+        "direct" says the whole horizon at every step; "shift" says one step ahead (N steps in, the
+        same N shifted by one out) and is rolled on by its own samples.
+    hidden_size, num_layers : int
+    dropout : float
+        Between layers and before the output, in training.
+    patch : int, optional
+        Rows that one recurrent step reads; from the season when None.
+    max_steps : int
+        Optimiser steps at most; few rows take fewer (``summary()`` says how many).
+    max_time : float, optional
+        Seconds of training at most; the best weights until then are kept.
+    device : str
+        Where to train: "cpu", "cuda", "mps" or "auto". Forecasts are computed on the CPU.
+    batch_size : int
+        Windows of one optimiser step.
+    learning_rate : float
+    optimizer : {"adamw", "adam", "rmsprop", "adagrad", "sgd"}
+    gradient_clip, gradient_clip_value : float, optional
+        Largest norm of the gradient; largest absolute value of its entries.
+    val_size : int, optional
+        Rows of each series that choose the weights.
+    patience : int, optional
+        Validations without improvement before training ends.
+    weight_col : str, optional
+        Column of row weights in the loss.
+    trainer_params : dict, optional
+        Passed on to ``pytorch_lightning.Trainer``.
+    id_col, time_col, target_col, freq : str, optional
+        Recognised in the frame when None.
+    calendar : str, sequence or offset, optional
+        Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
+    season : int, optional
+        Steps of one season (1: none); from the frequency when None.
+    bounds : tuple of (float or None, float or None), optional
+        Physical limits of the values; forecasts stay inside.
+    missing : {"mask"}
+        Missing values are masked, never filled.
+    random_state : int, optional
+        Seed of weights, windows and sampling noise. None draws one.
+    verbose : int
+        0 is silent, 1 shows a progress bar, 2 a model summary, too.
+
+    Attributes
+    ----------
+    plan_ : DataPlan
+        What was decided from the data.
+    network_ : ForecastNetwork
+    history_ : pandas.DataFrame
+        Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
+    best_step_ : int
+        Step of the weights kept (0: the mixture of reference forecasts was not improved).
+    skill_ : Skill or None
+        The standing against naive forecasts on rows that chose nothing; None where there were too few.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from tsrnn import RNNForecaster
+    >>> ds = pd.date_range("2020-01-01", periods=60, freq="MS")
+    >>> y = 10 + np.sin(np.arange(60) * np.pi / 6)
+    >>> df = pd.DataFrame({"ds": ds, "y": y})
+    >>> forecast = RNNForecaster(horizon=3, max_steps=20).fit(df).predict(level=[80])
+    >>> list(forecast.columns)
+    ['ds', 'forecast', 'forecast-lo-80', 'forecast-hi-80']
+    >>> len(forecast)
+    3
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon: int | None = None,
+        context_length: int | None = None,
+        output: str = "quantiles",
+        quantiles: Sequence[float] = QUANTILES,
+        representation: str = "auto",
+        cell: str = "gru",
+        decoder: str = "direct",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        patch: int | None = None,
+        max_steps: int = 1000,
+        max_time: float | None = None,
+        device: str = "cpu",
+        batch_size: int = 64,
+        learning_rate: float = 2e-3,
+        optimizer: str = "adamw",
+        gradient_clip: float | None = 1.0,
+        gradient_clip_value: float | None = None,
+        val_size: int | None = None,
+        patience: int | None = 8,
+        weight_col: str | None = None,
+        trainer_params: Mapping[str, Any] | None = None,
+        id_col: str | None = None,
+        time_col: str | None = None,
+        target_col: str | None = None,
+        freq: Any = None,
+        calendar: Any = None,
+        season: int | None = None,
+        bounds: tuple[float | None, float | None] | None = None,
+        missing: str = "mask",
+        random_state: int | None = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.horizon = horizon
+        self.context_length = context_length
+        self.output = output
+        self.quantiles = quantiles
+        self.representation = representation
+        self.cell = cell
+        self.decoder = decoder
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.patch = patch
+        self.max_steps = max_steps
+        self.max_time = max_time
+        self.device = device
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.gradient_clip = gradient_clip
+        self.gradient_clip_value = gradient_clip_value
+        self.val_size = val_size
+        self.patience = patience
+        self.weight_col = weight_col
+        self.trainer_params = trainer_params
+        self.id_col = id_col
+        self.time_col = time_col
+        self.target_col = target_col
+        self.freq = freq
+        self.calendar = calendar
+        self.season = season
+        self.bounds = bounds
+        self.missing = missing
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---- fit -------------------------------------------------------------------------------
+
+    def _check_parameters(self) -> None:
+        check_forecaster_parameters(self)
+
+    def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
+        check_values(panel, representation=self.representation, output=self.output)
+        plan = self.plan_ = plan_data(panel, self.horizon_, self)
+        split = split_panel(panel, horizon=plan.horizon, val_size=self.val_size)
+        seed = self.seed_ = draw_seed(self.random_state)
+        with torch_settings():
+            network = ForecastNetwork.build(self._network_plan(), torch.Generator().manual_seed(seed))
+            sampler = self._sampler(panel, split.train)
+            start_from_reference(network, sampler, np.random.default_rng(seed))
+            validation = self._validation(panel, split)
+            self._training(network, sampler, validation, notify)
+            if validation:
+                calibrate(network, validation)
+            self.skill_ = self._judge(network, panel, split)
+            self._absorb(network, panel)
+            self.network_ = network
+            self.memory_ = self._remember(panel)
+        warn_without_skill(self.skill_, panel)
+
+    def _network_plan(self) -> NetworkPlan:
+        plan = self.plan_
+        return NetworkPlan(
+            horizon=1 if self.decoder == "shift" else plan.horizon,
+            patch=plan.patch,
+            seasons=plan.seasons,
+            window=plan.window,
+            anchor=plan.anchor,
+            log=plan.log,
+            cell=self.cell,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            dropout=self.dropout,
+            output=self.output,
+            quantiles=tuple(float(level) for level in self.quantiles),
+        )
+
+    def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
+        network_plan = self._network_plan()
+        return WindowSampler(
+            panel,
+            stop,
+            look_back=network_plan.look_back,
+            context=self.plan_.context,
+            horizon=network_plan.horizon,
+            patch=network_plan.patch,
+        )
+
+    def _forecasting(self, n_paths: int = PATHS) -> Forecasting:
+        low, high = (None, None) if self.bounds is None else self.bounds
+        return Forecasting(self.decoder, self.plan_.context, n_paths, self.seed_, (low, high))
+
+    def _validation(self, panel: Panel, split: Split) -> Validation:
+        rolled = self.decoder == "shift"
+        return Validation(
+            panel,
+            split.validation[:: 8 if rolled and len(split.validation) > 64 else 1],
+            split.choose,
+            horizon=self.plan_.horizon,
+            context=self.plan_.context,
+            season=self.plan_.seasons[0],
+            probabilities=tuple(float(level) for level in self.quantiles),
+            forecasting=self._forecasting(n_paths=48),
+        )
+
+    def _training(
+        self,
+        network: ForecastNetwork,
+        sampler: WindowSampler,
+        validation: Validation,
+        notify: Callable[[int, dict[str, float]], None],
+    ) -> None:
+        steps = self.plan_.steps if validation else max(self.plan_.steps // 4, 1)
+        result: TrainingResult = fit_network(
+            network,
+            sampler,
+            self._training_plan(steps, self.learning_rate, warm_up=True),
+            validate=validation if validation else None,
+            notify=notify,
+        )
+        self.best_step_ = result.best_step
+        self.history_ = pd.DataFrame(result.history)
+
+    def _training_plan(self, steps: int, learning_rate: float, *, warm_up: bool) -> TrainingPlan:
+        return TrainingPlan(
+            max_steps=steps,
+            max_time=self.max_time,
+            check_every=max(1, min(40, steps // 8)),
+            patience=self.patience,
+            batch_size=self.plan_.batch,
+            learning_rate=learning_rate,
+            optimizer=self.optimizer,
+            gradient_clip=self.gradient_clip,
+            gradient_clip_value=self.gradient_clip_value,
+            average=0.98,
+            warm_up=warm_up,
+            seed=self.seed_,
+            device=self.device,
+            verbose=self.verbose,
+            trainer_params=dict(self.trainer_params or {}),
+        )
+
+    def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
+        """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
+        if not len(split.test):
+            return None
+        with torch.inference_mode():
+            reading = read_origins(network, panel, split.test, context=self.plan_.context)
+            levels = (0.1, 0.9) if network.output.has_quantiles else ()
+            point, quantiles = self._forecasting()(network, reading, self.plan_.horizon, levels)
+        return judge(panel, split.test, point, quantiles, season=self.plan_.seasons[0])
+
+    def _absorb(self, network: ForecastNetwork, panel: Panel) -> None:
+        """Let the rows that chose and judged enter the weights: a short training on everything."""
+        steps = int(ABSORB * self.best_step_)
+        if steps:
+            fit_network(
+                network,
+                self._sampler(panel, panel.lengths),
+                self._training_plan(steps, 0.25 * self.learning_rate, warm_up=False),
+                validate=None,
+                notify=_ignore,
+            )
+
+    def _remember(self, panel: Panel) -> Memory:
+        with torch.inference_mode():
+            origins = Origins(np.arange(len(panel)), panel.lengths)
+            reading = read_origins(self.network_, panel, origins, context=self.plan_.context)
+        return Memory(panel.tail(reading.rows.shape[1]), reading)
+
+    # ---- predict ---------------------------------------------------------------------------
+
+    def _forecast_panel(
+        self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
+    ) -> Forecast:
+        check_probabilities(self, probabilities, "level and quantiles")
+        with torch_settings(), torch.inference_mode():
+            reading = self._read_panel(panel)
+            point, quantiles = self._forecasting()(self.network_, reading, horizon, probabilities)
+        return Forecast(point, quantiles)
+
+    def _read_panel(self, panel: Panel | None) -> Reading:
+        if panel is None:
+            return self.memory_.reading
+        check_history(panel, self.plan_)
+        origins = Origins(np.arange(len(panel)), panel.lengths)
+        return read_origins(self.network_, panel, origins, context=self.plan_.context)
+
+    def _history_tail(self) -> Panel:
+        return self.memory_.panel
+
+    def simulate(
+        self,
+        n_paths: int = 100,
+        df: Any = None,
+        *,
+        horizon: int | None = None,
+        random_state: int | None = None,
+    ) -> pd.DataFrame:
+        """Draw joint sample paths.
+
+        The decoder "shift" draws each step from its own distribution given the path so far; "direct"
+        joins its margins by a Gaussian copula that was fitted on validation forecasts.
+
+        Parameters
+        ----------
+        n_paths : int
+        df : frame, optional
+            A history to start from; the end of the training data when not given.
+        horizon : int, optional
+            Steps; the fitted horizon when not given.
+        random_state : int, optional
+            Seed of the draws; the forecaster's own when not given. The same noise drives all series.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series.
+        """
+        self._check_is_fitted()
+        n_paths = check_integer("n_paths", n_paths, low=1)
+        horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
+        check_probabilities(self, (0.5,), "Sample paths")
+        panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
+        seed = self.seed_ if random_state is None else random_state
+        with torch_settings(), torch.inference_mode():
+            reading = self._read_panel(None if df is None else panel)
+            drawn = self._forecasting().paths(
+                self.network_, reading, horizon, n_paths=n_paths, seed=seed
+            )
+        stamps = self.axis_.future(panel.last_times, horizon)
+        series, path = np.arange(len(panel)), np.arange(n_paths)
+        return pd.DataFrame(
+            {
+                self.format_.id_col or "unique_id": panel.ids[series.repeat(n_paths * horizon)],
+                "path": np.tile(path.repeat(horizon), len(panel)),
+                self.format_.time_col or "ds": self.axis_.to_index(
+                    np.tile(stamps[:, None, :], (1, n_paths, 1)).ravel()
+                ),
+                "value": drawn.ravel(),
+            }
+        )
+
+
+def draw_seed(random_state: int | None) -> int:
+    """Return the seed, or a fresh one from the system's entropy for None."""
+    return int(np.random.SeedSequence().entropy % 2**31) if random_state is None else random_state
+
+
+def _ignore(step: int, metrics: dict[str, float]) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,235 @@
+"""What RNNForecaster decides from the data when it is not told: the plan, visible in ``summary()``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tsrnn.exceptions import DataError
+from tsrnn.panel import Panel
+from tsrnn.windows import Origins
+
+__all__ = ["DataPlan", "Split", "plan_data", "split_panel"]
+
+VALIDATION_ORIGINS = 256
+ROWS_OF_A_TEST = 3  # in horizons: a series shorter than this keeps nothing aside for the verdict
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """How the rows of a panel are read.
+
+    Parameters
+    ----------
+    horizon : int
+        Steps of the forecast.
+    seasons : tuple of int
+        Season lengths the network sees, shortest first; (1,): none.
+    patch : int
+        Rows that one recurrent step reads.
+    context : int
+        Rows of a training window.
+    representation : str
+        "level", "difference", "log" or "log_return".
+    steps : int
+        Optimiser steps at most.
+    batch : int
+        Windows of one step.
+    """
+
+    horizon: int
+    seasons: tuple[int, ...]
+    patch: int
+    context: int
+    representation: str
+    steps: int
+    batch: int
+
+    @property
+    def log(self) -> bool:
+        """Whether the network works on logarithms."""
+        return self.representation in {"log", "log_return"}
+
+    @property
+    def anchor(self) -> str:
+        """What forecasts are relative to: the season's level, or the last value."""
+        return "level" if self.representation in {"level", "log"} else "last"
+
+    @property
+    def window(self) -> int:
+        """Rows that the causal scale remembers: whole seasons, at least about sixty rows."""
+        season = self.seasons[0]
+        return season * max(4, -(-60 // season)) if season < 60 else 4 * season
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DataPlan:
+        """Undo :meth:`to_dict`."""
+        return cls(**{**values, "seasons": tuple(values["seasons"])})
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows teach, which choose, and which judge; positions within each series, shape (series,).
+
+    Rows before ``train`` teach; rows up to ``choose`` are forecast to choose the weights; rows up to the
+    end judge. ``validation`` and ``test`` are the origins of those forecasts (test: at most one a series).
+    """
+
+    train: np.ndarray
+    choose: np.ndarray
+    validation: Origins
+    test: Origins
+
+
+class Wishes(Protocol):
+    """The parameters of a forecaster that a plan depends on; None leaves the choice to the data."""
+
+    season: int | None
+    patch: int | None
+    decoder: str
+    context_length: int | None
+    representation: str
+    output: str
+    max_steps: int
+    batch_size: int
+
+
+def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
+    """Decide how to read a panel; what ``wishes`` say goes first."""
+    seasons = choose_seasons(panel, wishes.season)
+    patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else wishes.patch
+    context = wishes.context_length
+    context = choose_context(panel, seasons, patch) if context is None else -(-context // patch) * patch
+    representation = wishes.representation
+    if representation == "auto":
+        counts = wishes.output == "negative_binomial"
+        representation = "level" if counts else choose_representation(panel, seasons)
+    rows = int(panel.lengths.sum())
+    steps = min(wishes.max_steps, max(200, int(20 * np.sqrt(rows / patch))))
+    batch = min(wishes.batch_size, max(8, rows // (2 * patch * max(1, context // patch // 16))))
+    return DataPlan(horizon, seasons, patch, context, representation, steps, batch)
+
+
+def choose_seasons(panel: Panel, season: int | None) -> tuple[int, ...]:
+    """Return the seasons that the longest series shows at least twice, or (1,)."""
+    longest = int(panel.lengths.max())
+    wanted = panel.axis.seasons if season is None else (season,)
+    shown = tuple(sorted({s for s in wanted if s > 1 and 2 * s + 1 <= longest}))
+    return shown or (1,)
+
+
+def choose_patch(seasons: tuple[int, ...], decoder: str) -> int:
+    """Return the rows of a recurrent step: one, or more where a season has many steps."""
+    season = seasons[0]
+    if decoder == "shift" or season < 24:
+        return 1
+    return 4 if season == 52 else 24
+
+
+def choose_context(panel: Panel, seasons: tuple[int, ...], patch: int) -> int:
+    """Return the rows of a training window: some seasons, no more than the longest series has."""
+    season = seasons[0]
+    if season == 1:
+        wanted = 64
+    elif season >= 24:
+        wanted = max(2 * season, min(21 * season, 28 * patch))
+    else:
+        wanted = max(48, 4 * season)
+    longest = int(panel.lengths.max())
+    return max(patch, -(-min(wanted, max(longest - 1, 1)) // patch) * patch)
+
+
+def choose_representation(panel: Panel, seasons: tuple[int, ...]) -> str:
+    """Return the representation that fits: log for positive, growing, multiplicative data.
+
+    Multiplicative: over blocks of a season, the size of the changes grows with the level (the slope of
+    log change on log level, pooled over series, is above one half) while the level itself moves by a
+    fifth or more. Without a season, forecasts are relative to the last value (difference, log return).
+    """
+    anchor_level = seasons[0] > 1
+    return ("log" if anchor_level else "log_return") if _is_multiplicative(panel, seasons[0]) else (
+        "level" if anchor_level else "difference"
+    )
+
+
+def _is_multiplicative(panel: Panel, season: int) -> bool:
+    values = panel.values
+    if not np.nanmin(values) > 0:
+        return False
+    block = max(season, 8)
+    chosen = np.linspace(0, len(panel) - 1, min(len(panel), 500)).astype(int)
+    slopes, ranges, weights = [], [], []
+    for i in np.unique(chosen):
+        series = panel.series(i).astype(np.float64)
+        series = series[np.isfinite(series)]
+        blocks = len(series) // block
+        if blocks < 4:
+            continue
+        folded = series[len(series) - blocks * block :].reshape(blocks, block)
+        level = np.log(folded.mean(1))
+        change = np.abs(np.diff(folded, axis=1)).mean(1)
+        keep = change > 0
+        if keep.sum() < 4:
+            continue
+        x = level[keep] - level[keep].mean()
+        y = np.log(change[keep])
+        spread = float(x @ x)
+        ranges.append(float(level.max() - level.min()))
+        slopes.append(float(x @ (y - y.mean())))
+        weights.append(spread)
+    total = sum(weights)
+    if not total > 0:
+        return False
+    return sum(slopes) / total > 0.5 and float(np.median(ranges)) > 0.2
+
+
+def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
+    """Cut each series into rows that teach, choose and judge, newest last.
+
+    Parameters
+    ----------
+    panel : Panel
+    horizon : int
+    val_size : int, optional
+        Rows of each series that choose the weights; from the data when not given: one horizon where
+        there are many series, up to a fifth of the rows where there are few.
+    """
+    lengths = panel.lengths
+    judged = lengths >= ROWS_OF_A_TEST * horizon + 2
+    choose = np.where(judged, lengths - horizon, lengths)
+    if val_size is None:
+        each = -(-VALIDATION_ORIGINS // len(panel)) + horizon - 1
+        rows = np.minimum(np.maximum(horizon, choose // 5), np.maximum(each, horizon))
+    else:
+        rows = np.full_like(lengths, val_size)
+    chosen = choose - rows >= max(horizon, 3)
+    rows = np.where(chosen, rows, 0)
+    train = choose - rows
+    if int(train.max()) < 3:
+        longest = int(np.argmax(lengths))
+        raise DataError(
+            f"Every series is too short. The longest, {panel.ids[longest]!r}, has {int(lengths.max())} rows; "
+            f"learning needs at least 3 rows before those that are kept aside. Give longer series, or "
+            f"a smaller val_size (got {val_size!r})."
+        )
+    test = np.flatnonzero(judged)
+    return Split(
+        train, choose, _validation_origins(train, choose, horizon), Origins(test, choose[test])
+    )
+
+
+def _validation_origins(train: np.ndarray, choose: np.ndarray, horizon: int) -> Origins:
+    """Every origin whose whole horizon lies in the choosing rows, thinned evenly to a few hundred."""
+    per_series = np.where(choose > train, np.maximum(choose - train - horizon + 1, 1), 0)
+    series = np.repeat(np.arange(len(train)), per_series)
+    first = np.concatenate([[0], np.cumsum(per_series)])[:-1]
+    known = train[series] + np.arange(len(series)) - first[series]
+    limit = max(VALIDATION_ORIGINS, min(2 * VALIDATION_ORIGINS, int((per_series > 0).sum())))
+    kept = np.unique(np.linspace(0, len(series) - 1, min(limit, len(series))).astype(int))
+    return Origins(series[kept], known[kept]) if len(series) else Origins(series, known)
