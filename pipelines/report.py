@@ -1,0 +1,172 @@
+"""What a person reads at the end of a run: data, backtest, forecast, where it all is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from tsrnn.backtest import BacktestResult
+
+    from .run import PipelineResult
+    from .steps import DataSummary
+
+__all__ = ["backtest_table", "describe_data", "describe_run", "describe_scores", "forecast_table"]
+
+MEASURES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE", "crps": "CRPS"}
+MAX_SERIES = 8
+MAX_RUNS = 4
+
+
+def describe_data(name: str, data: DataSummary) -> str:
+    """Return one line: how many series and rows, from when to when, what is forecast."""
+    series = "1 series" if data.n_series == 1 else f"{data.n_series:,} series"
+    missing = f" ({data.n_missing:,} missing)" if data.n_missing else ""
+    return (
+        f"{name}: {series}, {data.n_rows:,} rows{missing}, {data.start} to {data.end}, "
+        f"step {data.freq}, horizon {data.horizon}"
+    )
+
+
+def describe_scores(result: BacktestResult) -> str:
+    """Return the MASE of model and baselines in one line, best first."""
+    column = next(name for name in MEASURES if name in result.scores)
+    ordered = result.scores[column].sort_values()
+    return f"{MEASURES[column]} " + ", ".join(
+        f"{name} {value:.3f}" for name, value in ordered.items()
+    )
+
+
+def describe_run(result: PipelineResult) -> str:
+    """Return the whole report as text."""
+    spec, data = result.spec, result.data
+    windows = "1 window" if spec.backtest.n_windows == 1 else f"{spec.backtest.n_windows} windows"
+    refit = spec.backtest.refit
+    fitted = (
+        "fitted once"
+        if refit is False
+        else "refitted at each"
+        if refit is True
+        else f"refitted at every {refit}."
+    )
+    parts = [
+        describe_data(spec.name, data),
+        f"Backtest: {windows} of {data.horizon} steps, {fitted}\n\n{backtest_table(result.backtest)}",
+        str(result.backtest.verdict),
+        f"Forecast\n\n{forecast_table(result)}",
+        _places(result),
+    ]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def backtest_table(result: BacktestResult) -> str:
+    """Return the scores as text: one row per method, best MASE first, the model marked.
+
+    MASE, MAE, RMSE, sMAPE, CRPS as far as the backtest has them, then the share of values inside
+    each interval.
+    """
+    scores = result.scores
+    shown = [name for name in MEASURES if name in scores]
+    inside = [name for name in scores.columns if str(name).startswith("coverage")]
+    ordered = scores.sort_values(shown[0])
+    rows = [["", *(MEASURES[name] for name in shown), *(_coverage_title(name) for name in inside)]]
+    decimals = {name: _decimals(scores[name]) for name in shown}
+    for method, row in ordered.iterrows():
+        mark = "▸ " if method == "model" else "  "
+        numbers = [_number(row[name], decimals[name]) for name in shown]
+        shares = ["" if pd.isna(row[name]) else f"{row[name]:.1%}" for name in inside]
+        rows.append([f"{mark}{str(method).replace('_', ' ')}", *numbers, *shares])
+    return _aligned(rows)
+
+
+def forecast_table(result: PipelineResult) -> str:
+    """Return the forecast as text: per series the last value, some steps, and the last interval."""
+    data, forecast = result.data, result.forecast
+    steps = sorted({1, (data.horizon + 1) // 2, data.horizon})
+    level = _first_level(forecast)
+    interval = [f"{level} % at +{data.horizon}"] if level else []
+    rows = [["", "last", *(f"+{step}" for step in steps), *interval]]
+    names = [None] if data.id_col is None else list(pd.unique(forecast[data.id_col]))
+    for name in names[:MAX_SERIES]:
+        past, ahead = _of(result.history, data.id_col, name), _of(forecast, data.id_col, name)
+        seen = past.sort_values(data.time_col)[data.target_col].dropna()
+        last = float(seen.iloc[-1]) if len(seen) else math.nan
+        shown = [last, *(float(ahead["forecast"].iloc[step - 1]) for step in steps)]
+        decimals = _decimals(shown)
+        band = []
+        if level:
+            low, high = (float(ahead[f"forecast-{side}-{level}"].iloc[-1]) for side in ("lo", "hi"))
+            band = [f"{_number(low, decimals)} to {_number(high, decimals)}"]
+        label = data.target_col if name is None else str(name)
+        rows.append([f"  {label}", *(_number(value, decimals) for value in shown), *band])
+    more = f"\n  and {len(names) - MAX_SERIES:,} more series" if len(names) > MAX_SERIES else ""
+    return _aligned(rows) + more
+
+
+def _places(result: PipelineResult) -> str:
+    """Say where files and runs are, and how this run compares with those before it."""
+    lines = [
+        f"Files    {result.spec.folder}/  ({', '.join(p.name for p in result.files.values())})"
+    ]
+    runs = result.runs
+    if runs.empty:
+        lines.append("MLflow   not reached; the files are complete")
+    else:
+        count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+        lines.append(
+            f"MLflow   experiment {result.spec.experiment_name!r}, {count} of this pipeline"
+        )
+        metric = "metrics.backtest/model/mase"
+        for i, run in runs.head(MAX_RUNS).iterrows():
+            same = run.get("tags.tsrnn.data") == runs.loc[0].get("tags.tsrnn.data")
+            words = "this run" if i == 0 else "same data" if same else "other data"
+            when = pd.Timestamp(run["start_time"]).strftime("%Y-%m-%d %H:%M UTC")
+            lines.append(
+                f"         {run['run_id'][:8]}  {when}  MASE {run.get(metric, math.nan):.4f}  {words}"
+            )
+    lines.append("Compare  tsrnn ui   (or: make ui), then open the experiment and select the runs")
+    lines.append(f"Done in {result.seconds:.0f} s")
+    return "\n".join(lines)
+
+
+# ---- numbers as text -----------------------------------------------------------------------------
+
+
+def _first_level(forecast: pd.DataFrame) -> str | None:
+    prefix = "forecast-lo-"
+    levels = [str(c).removeprefix(prefix) for c in forecast.columns if str(c).startswith(prefix)]
+    return levels[0] if levels else None
+
+
+def _of(frame: pd.DataFrame, id_col: str | None, name: Any) -> pd.DataFrame:
+    return frame if id_col is None else frame[frame[id_col] == name]
+
+
+def _coverage_title(column: object) -> str:
+    digits = "".join(c for c in str(column) if c.isdigit() or c == ".")
+    return f"in {digits} %" if digits else "coverage"
+
+
+def _decimals(values: Sequence[float] | pd.Series) -> int:
+    """Return the decimals that show about four digits of the largest value."""
+    finite = [abs(float(v)) for v in values if math.isfinite(float(v))]
+    largest = max(finite, default=0.0)
+    return 3 if largest == 0 else min(max(3 - math.floor(math.log10(largest)), 0), 12)
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "-"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Return ``rows`` with the first column to the left and the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        first, *others = row
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""The ``tsrnn`` command: run and check pipelines, open MLflow on their runs.
+
+Exit codes::
+
+    0    done
+    1    an error of any other kind
+    2    the spec or the command line can't be used
+    3    the data can't be used
+    130  interrupted (Ctrl-C)
+    143  terminated (SIGTERM)
+
+Errors are one message on stderr; ``--debug`` adds the traceback. Nothing heavy is imported before a
+command needs it, so that ``tsrnn --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tsrnn import __version__
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["main"]
+
+EPILOG = (
+    "Exit codes: 0 done, 1 error, 2 bad spec or usage, 3 bad data, 130 interrupted, 143 terminated."
+)
+
+
+class _Terminated(SystemExit):
+    """SIGTERM arrived; unwinding closes files and the MLflow run, then the exit code is 143."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process when not given.
+    """
+    arguments = _parser().parse_args(argv)
+    before = _on_sigterm(_terminate)
+    try:
+        return int(arguments.command(arguments) or 0)
+    except (
+        Exception,
+        KeyboardInterrupt,
+        _Terminated,
+    ) as error:  # the boundary: every error becomes words
+        if arguments.debug:
+            raise
+        return _explain(error)
+    finally:
+        _on_sigterm(before)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tsrnn",
+        description="Recurrent forecasting: tracked runs from a YAML file.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    pipeline = commands.add_parser("pipeline", help="run or check a pipeline", epilog=EPILOG)
+    actions = pipeline.add_subparsers(required=True, metavar="ACTION")
+    run = actions.add_parser(
+        "run",
+        help="load, check, backtest, fit, forecast, write, track",
+        description="Load, check, backtest, fit, forecast, write the results and log them to MLflow.",
+        epilog=EPILOG,
+    )
+    run.set_defaults(command=_run)
+    check = actions.add_parser(
+        "check",
+        help="load and check without training",
+        description="Read the spec, load the data and pass them through the gate; nothing is trained or written.",
+        epilog=EPILOG,
+    )
+    check.set_defaults(command=_check)
+    for action in (run, check):
+        action.add_argument("spec", metavar="SPEC", help="YAML file, such as pipelines/prices.yaml")
+        action.add_argument(
+            "--as-of", metavar="DATE", help="use only rows up to this time, as if it were now"
+        )
+        action.add_argument(
+            "--set",
+            dest="changes",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="change a value of the spec, such as model.max_steps=200 (repeat for more)",
+        )
+
+    ui = commands.add_parser("ui", help="open MLflow on the local store", epilog=EPILOG)
+    ui.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
+    ui.set_defaults(command=_ui)
+
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(command=_version)
+    return parser
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    import warnings
+
+    from tsrnn.pipelines.report import describe_run
+    from tsrnn.pipelines.run import run_pipeline
+    from tsrnn.pipelines.spec import read_spec
+
+    spec = read_spec(arguments.spec, arguments.changes)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        result = run_pipeline(spec, as_of=arguments.as_of, announce=_say)
+    print(describe_run(result))
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    import warnings
+
+    from tsrnn.pipelines.report import describe_data
+    from tsrnn.pipelines.run import check_pipeline
+    from tsrnn.pipelines.spec import read_spec
+
+    spec = read_spec(arguments.spec, arguments.changes)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        summary = check_pipeline(spec, as_of=arguments.as_of)
+    print(f"{arguments.spec} can run: {describe_data(spec.name, summary)}")
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from tsrnn.pipelines.ui import serve
+
+    return serve(host=arguments.host, port=arguments.port, announce=_say)
+
+
+def _version(arguments: argparse.Namespace) -> None:
+    del arguments
+    print(__version__)
+
+
+# ---- words and signals ---------------------------------------------------------------------------
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    del category
+    _say(f"note: {message}")
+
+
+def _explain(error: BaseException) -> int:
+    """Print what went wrong and return the exit code."""
+    if isinstance(error, _Terminated):
+        _say("tsrnn: terminated")
+        return 143
+    if isinstance(error, KeyboardInterrupt):
+        _say("tsrnn: interrupted")
+        return 130
+    from tsrnn.exceptions import DataError, ParameterError, SpecError, TsrnnError
+
+    codes: list[tuple[type[Exception], int]] = [(SpecError, 2), (ParameterError, 2), (DataError, 3)]
+    ours = isinstance(error, (TsrnnError, OSError, ImportError))
+    _say(f"tsrnn: {type(error).__name__}: {error}" + ("" if ours else "\n(--debug shows where)"))
+    return next((code for kind, code in codes if isinstance(error, kind)), 1)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise _Terminated(143)
+
+
+def _on_sigterm(handler: Callable[..., Any] | int | None) -> Any:
+    """Install ``handler`` and return the one before it (None outside the main thread)."""
+    try:
+        return signal.signal(signal.SIGTERM, signal.SIG_DFL if handler is None else handler)
+    except ValueError:  # not the main thread: signals are the caller's
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
