@@ -1,0 +1,219 @@
+"""The MLflow flavour of a forecaster: its own model folder, a signature, and a pyfunc around it.
+
+What is saved is what ``forecaster.save`` writes (JSON and safetensors, no pickle), so that a model
+from MLflow is as safe to load as one from disk.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+from mlflow import pyfunc
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
+from mlflow.models.utils import _save_example
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.tracking.artifact_utils import _download_artifact_from_uri
+from mlflow.types.schema import ParamSchema, ParamSpec
+from mlflow.utils.environment import (
+    _CONDA_ENV_FILE_NAME,
+    _PYTHON_ENV_FILE_NAME,
+    _REQUIREMENTS_FILE_NAME,
+    _mlflow_conda_env,
+    _PythonEnv,
+)
+from mlflow.utils.model_utils import _get_flavor_configuration
+
+import tsrnn
+from tsrnn.exceptions import ParameterError, TsrnnError
+
+if TYPE_CHECKING:
+    from tsrnn.base import Forecaster
+
+__all__ = ["FLAVOR_NAME", "get_default_pip_requirements", "load_model", "log_model", "save_model"]
+
+FLAVOR_NAME = "tsrnn"
+_DATA = "forecaster"
+_PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "safetensors", "mlflow")
+
+
+def get_default_pip_requirements() -> list[str]:
+    """Return what a machine that serves the model must install, pinned to what is installed here."""
+    pins = [f"{name}=={version(name).partition('+')[0]}" for name in _PACKAGES]
+    return [f"tsrnn=={tsrnn.__version__}", *pins]
+
+
+def save_model(
+    forecaster: Forecaster,
+    path: str | Path,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | None = None,
+    input_example: Any = None,
+    pip_requirements: list[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """Save a fitted forecaster as an MLflow model folder.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+        Fitted, with a method ``save(path)``.
+    path : str or Path
+        The folder to write; it must not exist or be empty.
+    mlflow_model : mlflow.models.Model, optional
+        Filled in by ``Model.log``.
+    signature : ModelSignature, optional
+        Inferred from ``input_example`` when not given.
+    input_example : pandas.DataFrame, optional
+        A few rows of history in the form that was fitted.
+    pip_requirements : list of str, optional
+        :func:`get_default_pip_requirements` when not given.
+    metadata : dict, optional
+        Kept in the MLmodel file.
+    """
+    if not hasattr(forecaster, "save"):
+        raise ParameterError(
+            f"save_model needs a forecaster with a save method. Got {type(forecaster).__name__}."
+        )
+    folder = Path(path)
+    if folder.exists() and any(folder.iterdir()):
+        raise ParameterError(f"save_model writes into a new or empty folder. Got {str(folder)!r}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    forecaster.save(folder / _DATA)
+    model = Model() if mlflow_model is None else mlflow_model
+    model.signature = signature or _signature(forecaster, input_example)
+    if _is_plain(input_example):
+        _save_example(model, input_example, str(folder))
+    if metadata is not None:
+        model.metadata = metadata
+    pyfunc.add_to_model(
+        model,
+        loader_module="tsrnn.tracking",
+        data=_DATA,
+        conda_env=_CONDA_ENV_FILE_NAME,
+        python_env=_PYTHON_ENV_FILE_NAME,
+    )
+    model.add_flavor(
+        FLAVOR_NAME,
+        data=_DATA,
+        forecaster=type(forecaster).__name__,
+        tsrnn_version=tsrnn.__version__,
+    )
+    model.save(str(folder / MLMODEL_FILE_NAME))
+    requirements = pip_requirements or get_default_pip_requirements()
+    conda = yaml.safe_dump(_mlflow_conda_env(additional_pip_deps=requirements))
+    (folder / _CONDA_ENV_FILE_NAME).write_text(conda, encoding="utf-8")
+    (folder / _REQUIREMENTS_FILE_NAME).write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    _PythonEnv.current().to_yaml(str(folder / _PYTHON_ENV_FILE_NAME))
+
+
+def log_model(forecaster: Forecaster, name: str = "model", **kwargs: Any) -> ModelInfo:
+    """Log a fitted forecaster to the active MLflow run.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+        Fitted.
+    name : str
+        Name of the model within the run.
+    **kwargs
+        ``registered_model_name``, ``signature``, ``input_example``, ``pip_requirements`` and the
+        other arguments of ``mlflow.models.Model.log``.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+        Its ``model_uri`` loads with :func:`load_model` and ``mlflow.pyfunc.load_model``.
+    """
+    from tsrnn import tracking
+
+    return Model.log(
+        artifact_path=None, name=name, flavor=tracking, forecaster=forecaster, **kwargs
+    )
+
+
+def load_model(model_uri: str, dst_path: str | None = None) -> Any:
+    """Load a forecaster that was logged or saved with this flavour.
+
+    Parameters
+    ----------
+    model_uri : str
+        ``models:/...``, ``runs:/<run_id>/model`` or a folder.
+    dst_path : str, optional
+        Existing folder to download to.
+
+    Returns
+    -------
+    Forecaster
+        As it was fitted: ``predict`` gives the same numbers.
+    """
+    local = _download_artifact_from_uri(artifact_uri=str(model_uri), output_path=dst_path)
+    flavor = _get_flavor_configuration(model_path=local, flavor_name=FLAVOR_NAME)
+    return _load(Path(local) / flavor["data"])
+
+
+def _load_pyfunc(path: str) -> _Pyfunc:
+    """Return what ``mlflow.pyfunc`` calls; MLflow looks for this name."""
+    return _Pyfunc(_load(Path(path)))
+
+
+def _load(path: Path) -> Any:
+    from tsrnn.forecaster import load
+
+    return load(path)
+
+
+class _Pyfunc:
+    """Adapts a forecaster to ``mlflow.pyfunc``: a history in, its forecast out."""
+
+    def __init__(self, forecaster: Any) -> None:
+        self._forecaster = forecaster
+
+    def get_raw_model(self) -> Any:
+        """Return the forecaster."""
+        return self._forecaster
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """Forecast the steps after each series of ``model_input``.
+
+        ``params`` may hold ``horizon`` (steps; 0 or None: as fitted) and ``level`` (percents).
+        """
+        asked = params or {}
+        try:
+            if len(model_input) == 0:
+                raise ParameterError("predict needs at least one row of history. Got none.")
+            return self._forecaster.predict(
+                model_input,
+                horizon=asked.get("horizon") or None,
+                level=list(asked.get("level") or []) or None,
+            )
+        except TsrnnError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+
+
+def _signature(forecaster: Any, example: Any) -> ModelSignature:
+    params = ParamSchema(
+        [ParamSpec("horizon", "long", 0), ParamSpec("level", "double", [], shape=(-1,))]
+    )
+    if not _is_plain(example):
+        return ModelSignature(params=params)
+    forecast = forecaster.predict()
+    inferred = infer_signature(example, forecast if _is_plain(forecast) else None)
+    return ModelSignature(inputs=inferred.inputs, outputs=inferred.outputs, params=params)
+
+
+def _is_plain(frame: Any) -> bool:
+    """Whether MLflow's schema can hold the frame: long, and no time zone, period or category."""
+    return (
+        isinstance(frame, pd.DataFrame)
+        and isinstance(frame.index, pd.RangeIndex)
+        and not any(
+            isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype, pd.CategoricalDtype))
+            for dtype in frame.dtypes
+        )
+    )

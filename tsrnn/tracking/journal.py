@@ -1,0 +1,163 @@
+"""What a run wanted to log, kept until it is delivered: in memory, then in a local file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from tsrnn.exceptions import ParameterError
+from tsrnn.tracking.store import create_store, experiment_id, find_root
+
+__all__ = ["BATCH", "Journal", "log_in_batches", "replay"]
+
+BATCH = 1000
+"""Metrics in one call, MLflow's limit."""
+
+
+class Journal:
+    """Lines of one run; :meth:`spill` moves them to a file that later lines are added to."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, **content: Any) -> None:
+        """Add a line; ``kind`` is "run", "params", "tags", "metrics" or "end"."""
+        line = json.dumps({"kind": kind, **content}, default=str)
+        with self._lock:
+            if self.path is None:
+                self._lines.append(line)
+            else:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+
+    def spill(self) -> Path:
+        """Write the lines to a file of JSON lines and return it."""
+        with self._lock:
+            if self.path is None:
+                name = (
+                    f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}.jsonl"
+                )
+                text = "".join(line + "\n" for line in self._lines)
+                self.path = _write(_folders(), name, text)
+                self._lines.clear()
+            return self.path
+
+
+def replay(path: str | Path, *, tracking_uri: str) -> str:
+    """Log a file of kept metrics to a store that answers again, and remove the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that a TrackingWarning named.
+    tracking_uri : str
+        The store to log to.
+
+    Returns
+    -------
+    str
+        The id of the run: the one that was open when the store went away, where it exists, else
+        a new one in the same experiment.
+
+    Raises
+    ------
+    ParameterError
+        The file is not one of tsrnn's.
+    """
+    path = Path(path)
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        head = lines[0]
+        name, joined = head["name"], head["joined"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ParameterError(
+            f"replay needs a file of kept metrics (mlruns/pending/*.jsonl). Got {str(path)!r}: {error}."
+        ) from None
+    create_store(tracking_uri)
+    client = MlflowClient(tracking_uri)
+    opened = [line["run_id"] for line in lines if line["kind"] == "opened"]
+    run_id = opened[-1] if opened and _exists(client, opened[-1]) else None
+    if run_id is None:
+        experiment = experiment_id(client, tracking_uri, head["experiment"] or "tsrnn")
+        created = client.create_run(experiment, start_time=head["time"], run_name=name)
+        run_id, joined = created.info.run_id, False
+    metrics, params, tags = (
+        [item for line in lines if line["kind"] == kind for item in line[kind]]
+        for kind in ("metrics", "params", "tags")
+    )
+    known = client.get_run(run_id).data.params
+    log_in_batches(
+        client,
+        run_id,
+        metrics=[Metric(*metric) for metric in metrics],
+        params=[Param(*param) for param in params if param[0] not in known],
+        tags=[RunTag(*tag) for tag in tags],
+    )
+    if not joined:
+        ends = [line for line in lines if line["kind"] == "end"]
+        status = ends[-1]["status"] if ends else "KILLED"
+        client.set_terminated(run_id, status, ends[-1]["time"] if ends else None)
+    path.unlink()
+    return str(run_id)
+
+
+def log_in_batches(
+    client: MlflowClient,
+    run_id: str,
+    *,
+    metrics: list[Metric] | None = None,
+    params: list[Param] | None = None,
+    tags: list[RunTag] | None = None,
+) -> None:
+    """Log everything in as few calls as MLflow's limits allow (1000 metrics, 100 params, 100 tags)."""
+    metrics, params, tags = metrics or [], params or [], tags or []
+    calls = max(-(-len(metrics) // (BATCH - 200)), -(-len(params) // 100), -(-len(tags) // 100))
+    for k in range(calls):
+        client.log_batch(
+            run_id,
+            metrics=metrics[k * (BATCH - 200) : (k + 1) * (BATCH - 200)],
+            params=params[k * 100 : (k + 1) * 100],
+            tags=tags[k * 100 : (k + 1) * 100],
+        )
+
+
+def _exists(client: MlflowClient, run_id: str) -> bool:
+    try:
+        client.get_run(run_id)
+    except Exception:  # noqa: BLE001 - another store, another run: a new one is made
+        return False
+    return True
+
+
+def _folders() -> Iterable[Path]:
+    # a folder mlruns is not started for this: it would be litter in a foreign place
+    home = find_root() / "mlruns"
+    if home.is_dir() or os.environ.get("TSRNN_HOME"):
+        yield home / "pending"
+    yield Path(tempfile.gettempdir()) / "tsrnn-pending"
+    yield Path(tempfile.mkdtemp(prefix="tsrnn-pending-"))
+
+
+def _write(folders: Iterable[Path], name: str, text: str) -> Path:
+    problem: OSError | None = None
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            problem = error
+        else:
+            return folder / name
+    raise OSError(f"No folder takes the kept metrics: {problem}")
