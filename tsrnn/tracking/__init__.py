@@ -44,4 +44,5 @@ __all__ = [
     "runs",
     "save_model",
     "track",
+    "untracked",
 ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tsrnn.base import FitListener, Forecaster
     from tsrnn.panel import Panel
 
-__all__ = ["autolog", "runs", "track"]
+__all__ = ["autolog", "runs", "track", "untracked"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,16 @@ def track(
     finally:
         _tracked.reset(token)
         run.end(status)
+
+
+@contextmanager
+def untracked() -> Iterator[None]:
+    """Log nothing of the fits in a ``with`` block, such as those of a backtest inside a tracked run."""
+    token = _fitting.set(True)
+    try:
+        yield
+    finally:
+        _fitting.reset(token)
 
 
 def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> pd.DataFrame:
