@@ -107,6 +107,8 @@ def run_pipeline(
     An error after the data were checked ends the MLflow run as FAILED; where MLflow can't be
     reached the run goes on without it (TrackingWarning).
     """
+    from tsrnn.tracking import untracked
+
     began = time.monotonic()
     say = announce or _nothing
     forecaster = steps.make_forecaster(spec)
@@ -117,7 +119,8 @@ def run_pipeline(
     tags = {"tsrnn.pipeline": spec.name, "tsrnn.as_of": as_of or data.end}
     run_name = f"{spec.name} {as_of or data.end}"
     with tsrnn.track(experiment=spec.experiment_name, run_name=run_name, tags=tags) as run:
-        result = steps.backtest(forecaster, frame, spec.backtest, level=spec.forecast.level)
+        with untracked():  # the run is about the model that is kept
+            result = steps.backtest(forecaster, frame, spec.backtest, level=spec.forecast.level)
         say(f"backtest  {describe_scores(result)}  ({_since(began)})")
         forecaster.fit(frame)
         say(f"fit       on all rows  ({_since(began)})")

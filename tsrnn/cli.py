@@ -18,7 +18,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tsrnn import __version__
@@ -116,29 +117,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    import warnings
-
     from tsrnn.pipelines.report import describe_run
     from tsrnn.pipelines.run import run_pipeline
     from tsrnn.pipelines.spec import read_spec
 
     spec = read_spec(arguments.spec, arguments.changes)
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+    with _notes():
         result = run_pipeline(spec, as_of=arguments.as_of, announce=_say)
     print(describe_run(result))
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    import warnings
-
     from tsrnn.pipelines.report import describe_data
     from tsrnn.pipelines.run import check_pipeline
     from tsrnn.pipelines.spec import read_spec
 
     spec = read_spec(arguments.spec, arguments.changes)
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+    with _notes():
         summary = check_pipeline(spec, as_of=arguments.as_of)
     print(f"{arguments.spec} can run: {describe_data(spec.name, summary)}")
 
@@ -161,9 +156,25 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    del category
-    _say(f"note: {message}")
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show each warning of tsrnn once, as one line on stderr, and nobody else's."""
+    import warnings
+
+    from tsrnn.exceptions import TsrnnWarning
+
+    told = set()
+
+    def note(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            _say(f"note: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", TsrnnWarning)
+        warnings.showwarning = note
+        yield
 
 
 def _explain(error: BaseException) -> int:
