@@ -28,7 +28,7 @@ from tsrnn.tracking.flavor import (
 )
 from tsrnn.tracking.journal import replay
 from tsrnn.tracking.recorder import TrackedRun
-from tsrnn.tracking.runs import autolog, runs, track
+from tsrnn.tracking.runs import autolog, runs, track, untracked
 from tsrnn.tracking.store import resolve_uri
 
 __all__ = [
