@@ -209,12 +209,8 @@ def test_a_table_comes_back_digit_for_digit(suffix, tmp_path):
 
     path = files.write_table(tmp_path / f"new/table.{suffix}", frame)
 
-    back = (
-        pd.read_csv(path, float_precision="round_trip")
-        if suffix == "csv"
-        else pd.read_parquet(path)
-    )
-    np.testing.assert_array_equal(back["forecast"], frame["forecast"])
+    back = pd.read_csv(path, dtype=str) if suffix == "csv" else pd.read_parquet(path)
+    assert back["forecast"].map(float).tolist() == [1 / 3, math.pi * 1e6]
 
 
 def test_scores_are_printed_best_first_with_the_model_marked():
