@@ -95,7 +95,7 @@ class LastValue(Forecaster):
         if self.error is not None:
             raise self.error
         self.last_ = panel.values[panel.indptr[1:] - 1].astype(float)
-        self.ids_, self.times_ = panel.ids, panel.last_times
+        self.tail_ = panel.tail(14)
         self.plan_ = {"representation": "difference", "lags": [1, 7]}
         self.skill_ = SimpleNamespace(
             scores=pd.DataFrame(
@@ -111,8 +111,8 @@ class LastValue(Forecaster):
         point = np.repeat(last[:, None], horizon, axis=1)
         return Forecast(point, np.repeat(point[:, :, None], max(len(probabilities), 1), axis=2))
 
-    def _remembered(self):
-        return self.ids_, self.times_
+    def _history_tail(self):
+        return self.tail_
 
 
 FRAME = pd.DataFrame(

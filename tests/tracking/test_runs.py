@@ -312,6 +312,7 @@ def test_metric_names_have_only_letters_that_mlflow_takes(name, written):
     assert metric_name(name) == written
 
 
+@pytest.mark.filterwarnings("ignore::tsrnn.exceptions.DataWarning")
 def test_the_fingerprint_moves_with_every_part_of_the_data_and_not_with_precision(
     frame, last_value, monkeypatch
 ):

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from tsrnn.exceptions import ParameterError
-from tsrnn.tracking.store import create_store, experiment_id, find_root
+from tsrnn.tracking.store import create_store, experiment_id, find_root, resolve_uri
 
 __all__ = ["BATCH", "Journal", "log_in_batches", "replay"]
 
@@ -55,15 +55,15 @@ class Journal:
             return self.path
 
 
-def replay(path: str | Path, *, tracking_uri: str) -> str:
+def replay(path: str | Path, *, tracking_uri: str | None = None) -> str:
     """Log a file of kept metrics to a store that answers again, and remove the file.
 
     Parameters
     ----------
     path : str or Path
         A file that a TrackingWarning named.
-    tracking_uri : str
-        The store to log to.
+    tracking_uri : str, optional
+        The store to log to; see :func:`tsrnn.tracking.resolve_uri` for what happens without it.
 
     Returns
     -------
@@ -85,12 +85,13 @@ def replay(path: str | Path, *, tracking_uri: str) -> str:
         raise ParameterError(
             f"replay needs a file of kept metrics (mlruns/pending/*.jsonl). Got {str(path)!r}: {error}."
         ) from None
-    create_store(tracking_uri)
-    client = MlflowClient(tracking_uri)
+    uri = resolve_uri(tracking_uri)
+    create_store(uri)
+    client = MlflowClient(uri)
     opened = [line["run_id"] for line in lines if line["kind"] == "opened"]
     run_id = opened[-1] if opened and _exists(client, opened[-1]) else None
     if run_id is None:
-        experiment = experiment_id(client, tracking_uri, head["experiment"] or "tsrnn")
+        experiment = experiment_id(client, uri, head["experiment"] or "tsrnn")
         created = client.create_run(experiment, start_time=head["time"], run_name=name)
         run_id, joined = created.info.run_id, False
     metrics, params, tags = (

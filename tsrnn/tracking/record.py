@@ -151,10 +151,8 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
 def past_frame(forecaster: Forecaster, panel: Panel, *, steps: int = 3) -> Any:
     """Return the newest ``steps`` rows of the first series in the kind of frame that was fitted."""
     few = panel.select(np.array([0])).tail(steps)
-    column = getattr(forecaster.format_, "target_col", None) or forecaster.target_col or "y"
-    return forecaster.format_.write(
-        few.ids, few.times[None, :], panel.axis, {column: few.values[None, :].astype(np.float64)}
-    )
+    column = {forecaster.format_.target_name: few.values[None, :].astype(np.float64)}
+    return forecaster.format_.write(few.ids, few.times[None, :], panel.axis, column)
 
 
 def _curve(prefix: str, by_step: pd.Series) -> Iterator[Point]:
