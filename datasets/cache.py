@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import importlib.util
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -117,9 +118,7 @@ def _fetch(entry: PublicSet, files: list[Path]) -> list[pd.DataFrame]:
 
 def _download(address: str, entry: PublicSet, files: list[Path]) -> bytes:
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
-            content = response.read(_LARGEST + 1)
-            expected = response.headers.get("Content-Length")
+        content, expected = _get(address)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise DatasetError(
             f"The set {entry.name!r} is not in the cache ({files[0]}) and can't be fetched from "
@@ -130,6 +129,24 @@ def _download(address: str, entry: PublicSet, files: list[Path]) -> bytes:
             f"{address} must send {expected} bytes, at most {_LARGEST}. Got {len(content)}. Try again."
         )
     return content
+
+
+def _get(address: str) -> tuple[bytes, str | None]:
+    """Return the content and its declared length; a file gone from its commit is sought in the newest.
+
+    That is safe, because only the known content is accepted, wherever it comes from.
+    """
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
+            return response.read(_LARGEST + 1), response.headers.get("Content-Length")
+    except urllib.error.HTTPError as error:
+        error.close()
+        newest = re.sub(
+            r"(githubusercontent\.com/[^/]+/[^/]+)/[0-9a-f]{12,40}/", r"\1/HEAD/", address
+        )
+        if error.code != http.HTTPStatus.NOT_FOUND or newest == address:
+            raise
+        return _get(newest)
 
 
 def _join(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ _ILI = ["ds", "wili_pct", "uwili_pct", "age_0_4", "age_5_24", "ili_total", "prov
 
 
 def _csv(content: bytes, **options: Any) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(content), float_precision="round_trip", **options)
+    return pd.read_csv(io.BytesIO(content), **options)
 
 
 def _tidy(frame: pd.DataFrame, unique_id: str | None = None) -> pd.DataFrame:
@@ -112,7 +112,7 @@ def vic_elec(contents: list[bytes]) -> list[pd.DataFrame]:
             "temperature": table["Temperature"],
             "holiday": table["Holiday"].astype("int8"),
             "local_hour": (local.hour + local.minute / 60).astype("float32"),
-            "local_weekday": local.dayofweek.astype("int8"),
+            "local_weekday": local.day_of_week.astype("int8"),
         }
     )
     return [_tidy(frame, "VIC")]
