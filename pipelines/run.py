@@ -14,7 +14,9 @@ import tsrnn
 from tsrnn.exceptions import TsrnnError
 
 from . import steps
-from .report import describe_data, describe_scores
+from .files import write_text
+from .load import load
+from .report import describe_data, describe_run, describe_scores
 
 if TYPE_CHECKING:
     from tsrnn.backtest import BacktestResult
@@ -69,7 +71,7 @@ class PipelineResult:
 def check_pipeline(spec: PipelineSpec, *, as_of: str | None = None) -> DataSummary:
     """Load and check what ``spec`` names; nothing is trained or written."""
     forecaster = steps.make_forecaster(spec)
-    return steps.check(forecaster, steps.load(spec.data, as_of=as_of))
+    return steps.check(forecaster, load(spec.data, as_of=as_of))
 
 
 def run_pipeline(
@@ -112,7 +114,7 @@ def run_pipeline(
     began = time.monotonic()
     say = announce or _nothing
     forecaster = steps.make_forecaster(spec)
-    frame = steps.load(spec.data, as_of=as_of)
+    frame = load(spec.data, as_of=as_of)
     data = steps.check(forecaster, frame)
     say(f"data      {describe_data(spec.name, data)}")
 
@@ -136,7 +138,7 @@ def run_pipeline(
         )
         say(f"forecast  {data.horizon} steps of {data.n_series} series  ({_since(began)})")
         log_run(run, spec, result, files)
-    return PipelineResult(
+    done = PipelineResult(
         spec=spec,
         data=data,
         history=frame,
@@ -147,6 +149,8 @@ def run_pipeline(
         runs=_finished_runs(spec, run),
         seconds=time.monotonic() - began,
     )
+    write_text(spec.folder / "report.txt", describe_run(done))
+    return done
 
 
 def log_run(

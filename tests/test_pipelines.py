@@ -1,17 +1,22 @@
 """A pipeline: strict spec, whole files, a table that says what the backtest says, comparable runs."""
 
+import io
 import math
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from tsrnn.pipelines import files, report, steps
-from tsrnn.pipelines.run import check_pipeline
+from tsrnn.pipelines import files, load, report, steps
+from tsrnn.pipelines.run import check_pipeline, run_pipeline
 from tsrnn.pipelines.spec import DataSpec, read_spec
 from tsrnn.pipelines.ui import server_command
 
+import tsrnn
+import tsrnn.tracking
+from tsrnn.cli import main
 from tsrnn.exceptions import DataError, SpecError
 
 SHIPPED = sorted((Path(__file__).parent.parent / "pipelines").glob("*.yaml"))
@@ -26,7 +31,11 @@ backtest: {n_windows: 2}
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """Return an empty project folder, which is the current one and has a store of its own."""
+    """Return a project folder with data and spec, which is the current one and has its own store."""
+    return furnish(tmp_path, monkeypatch)
+
+
+def furnish(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TSRNN_HOME", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -84,6 +93,8 @@ def test_shipped_specs_are_read(path):
         ("name: a\nname: b\ndata: {loader: co2}", "the key 'name' is given twice"),
         ("name: [a", "is no YAML"),
         ("name: !!python/object/apply:os.getcwd []", "is no YAML"),
+        ("[a, b]: 1", "is no YAML"),
+        ("1: a", "Unknown key .1."),
         ("- a", "A spec must be a mapping"),
         ("", "A spec must be a mapping"),
     ],
@@ -117,14 +128,14 @@ def test_unknown_model_parameter_and_data_set_name_the_nearest(place):
     with pytest.raises(
         SpecError, match=r"There is no data set 'us_market'. Did you mean 'us_markets'"
     ):
-        steps.load(DataSpec(loader="us_market"))
+        load.load(DataSpec(loader="us_market"))
 
 
 # ---- loading -------------------------------------------------------------------------------------
 
 
 def test_ids_that_look_like_numbers_stay_text_and_times_become_dates(place):
-    frame = steps.load(read_spec("tiny.yaml").data)
+    frame = load.load(read_spec("tiny.yaml").data)
 
     assert list(frame["shop"].unique()) == ["007", "011"]
     assert pd.api.types.is_datetime64_dtype(frame["day"])
@@ -134,7 +145,7 @@ def test_as_of_keeps_the_rows_up_to_the_end_of_that_day():
     times = pd.date_range("2024-01-01", periods=100, freq="6h")
     frame = pd.DataFrame({"time": times, "y": 1.0})
 
-    kept = steps._keep_times(frame, DataSpec(loader="sine"), start="2024-01-03", stop="2024-01-05")
+    kept = load._keep_times(frame, DataSpec(loader="sine"), start="2024-01-03", stop="2024-01-05")
 
     assert kept["time"].min() == pd.Timestamp("2024-01-03")
     assert kept["time"].max() == pd.Timestamp("2024-01-05 18:00")
@@ -143,7 +154,7 @@ def test_as_of_keeps_the_rows_up_to_the_end_of_that_day():
 def test_as_of_follows_the_zone_of_the_data():
     times = pd.date_range("2024-01-01", periods=96, freq="h", tz="Asia/Tokyo")
 
-    kept = steps._keep_times(
+    kept = load._keep_times(
         pd.DataFrame({"time": times, "y": 1.0}),
         DataSpec(loader="sine"),
         start=None,
@@ -156,7 +167,7 @@ def test_as_of_follows_the_zone_of_the_data():
 def test_as_of_of_integer_times_is_an_integer():
     frame = pd.DataFrame({"t": range(10), "y": 1.0})
 
-    kept = steps._keep_times(frame, DataSpec(loader="sine", time_col="t"), start=None, stop="4")
+    kept = load._keep_times(frame, DataSpec(loader="sine", time_col="t"), start=None, stop="4")
 
     assert kept["t"].max() == 4
 
@@ -176,14 +187,14 @@ def test_unusable_data_are_refused_with_the_way_out(change, as_of, error, messag
     (place / "tiny.yaml.csv").write_bytes(b"")
 
     with pytest.raises(error, match=message):
-        steps.load(read_spec("tiny.yaml", [change]).data, as_of=as_of)
+        load.load(read_spec("tiny.yaml", [change]).data, as_of=as_of)
 
 
 def test_times_that_are_no_iso_dates_are_refused(place):
     (place / "sales.csv").write_text("shop,day,sold\n1,03/04/2024,5\n")
 
     with pytest.raises(DataError, match=r"time column 'day' .* must hold ISO dates"):
-        steps.load(read_spec("tiny.yaml").data)
+        load.load(read_spec("tiny.yaml").data)
 
 
 # ---- files and report ----------------------------------------------------------------------------
@@ -241,3 +252,128 @@ def test_the_server_is_told_the_store_and_where_to_listen():
         "sqlite:///a/mlruns/mlflow.db",
     ]
     assert command[6:] == ["--host", "127.0.0.1", "--port", "5001", "--workers", "1"]
+
+
+# ---- the whole run -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """Return the folder, and exit code, stdout and result of two runs of the tiny pipeline."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        place = furnish(tmp_path_factory.mktemp("project"), monkeypatch)
+        results, outputs = [], []
+
+        def keep(*arguments, **options):
+            results.append(run_pipeline(*arguments, **options))
+            return results[-1]
+
+        monkeypatch.setattr("tsrnn.pipelines.run.run_pipeline", keep)
+        for _ in range(2):
+            with redirect_stdout(io.StringIO()) as said, redirect_stderr(io.StringIO()):
+                code = main(["pipeline", "run", "tiny.yaml"])
+            outputs.append((code, said.getvalue()))
+        yield SimpleNamespace(place=place, outputs=outputs, results=results)
+
+
+@pytest.mark.slow
+def test_a_run_exits_with_0_and_leaves_the_files_it_names(two_runs):
+    folder = two_runs.place / "runs/tiny"
+
+    assert [code for code, _ in two_runs.outputs] == [0, 0]
+    assert {path.name for path in folder.iterdir()} == {
+        *("forecast.csv", "backtest.csv", "scores.csv", "forecast.png", "backtest.png"),
+        *("skill.png", "report.txt", "model"),
+    }
+    assert all(
+        path.resolve().exists()
+        for path in (two_runs.place / p for p in two_runs.results[0].files.values())
+    )
+
+
+@pytest.mark.slow
+def test_the_forecast_file_is_what_the_forecaster_predicts(two_runs):
+    written = pd.read_csv(two_runs.place / "runs/tiny/forecast.csv", dtype={"shop": str})
+    predicted = two_runs.results[-1].forecaster.predict(level=[80, 95])
+
+    assert list(written.columns) == list(predicted.columns)
+    assert written["shop"].tolist() == predicted["shop"].tolist() == ["007"] * 4 + ["011"] * 4
+    assert written["day"].tolist() == predicted["day"].dt.strftime("%Y-%m-%d").tolist()
+    numbers = predicted.columns[2:]
+    np.testing.assert_allclose(written[numbers], predicted[numbers], rtol=1e-14)
+
+
+@pytest.mark.slow
+def test_the_saved_model_forecasts_what_was_written(two_runs):
+    model = tsrnn.load(two_runs.place / "runs/tiny/model")
+
+    pd.testing.assert_frame_equal(model.predict(level=[80, 95]), two_runs.results[-1].forecast)
+
+
+@pytest.mark.slow
+def test_the_printed_table_has_the_numbers_of_the_backtest(two_runs):
+    scores = two_runs.results[0].backtest.scores
+    printed = two_runs.outputs[0][1]
+
+    for method, row in scores.iterrows():
+        line = next(
+            x
+            for x in printed.splitlines()
+            if x.strip("▸ ").startswith(str(method).replace("_", " "))
+        )
+        first = float(
+            line.strip("▸ ").removeprefix(str(method).replace("_", " ")).split()[0].replace(",", "")
+        )
+        assert first == pytest.approx(row["mase"], abs=5e-3)
+    assert str(two_runs.results[0].backtest.verdict) in printed
+
+
+@pytest.mark.slow
+def test_two_runs_of_the_same_data_are_comparable_in_the_store(two_runs):
+    found = tsrnn.tracking.runs("tiny", tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db")
+    whole = found[found["tags.tsrnn.pipeline"] == "tiny"]
+
+    assert whole["status"].tolist() == ["FINISHED", "FINISHED"]
+    assert whole["tags.tsrnn.data"].nunique() == 1
+    assert whole["params.max_steps"].tolist() == ["6", "6"]
+    scores = two_runs.results[0].backtest.scores
+    for method in scores.index:
+        logged = whole[f"metrics.backtest/{method}/mase"]
+        np.testing.assert_allclose(logged, scores.loc[method, "mase"], rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_second_report_shows_both_runs(two_runs):
+    first, second = (said for _, said in two_runs.outputs)
+
+    assert "1 run of this pipeline" in first
+    assert "2 runs of this pipeline" in second
+    assert second.count("same data") == 1
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_failed_in_the_store(two_runs, monkeypatch):
+    monkeypatch.chdir(two_runs.place)
+    monkeypatch.setenv("TSRNN_HOME", str(two_runs.place))
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(steps, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_pipeline(read_spec("tiny.yaml", ["experiment=broken"]))
+
+    found = tsrnn.tracking.runs(
+        "broken", tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db"
+    )
+    assert found.loc[found["tags.tsrnn.pipeline"].notna(), "status"].tolist() == ["FAILED"]
+
+
+@pytest.mark.slow
+def test_check_reports_the_data_and_trains_nothing(place, capsys):
+    assert main(["pipeline", "check", "tiny.yaml", "--as-of", "2024-02-10"]) == 0
+
+    said = capsys.readouterr().out
+    assert "2 series, 82 rows, 2024-01-01 to 2024-02-10, step D, horizon 4" in said
+    assert not (place / "runs").exists()
+    assert not (place / "mlruns").exists()

@@ -1,0 +1,166 @@
+"""The rows of a run: from a data set or a file, cut to what was known at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tsrnn.exceptions import DataError, SpecError
+
+from .strict import hint
+
+if TYPE_CHECKING:
+    from .spec import DataSpec
+
+__all__ = ["load"]
+
+
+def load(data: DataSpec, *, as_of: str | None = None) -> pd.DataFrame:
+    """Return the rows of ``data``, as they were known at ``as_of``.
+
+    Parameters
+    ----------
+    data : DataSpec
+        Loader or file, and what to keep of it.
+    as_of : str, optional
+        Last time to keep; all when not given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Long frame: time, target and, for several series, id; other columns as they come.
+
+    Raises
+    ------
+    SpecError
+        There is no such loader, or it takes other arguments.
+    DataError
+        The file can't be read, or no rows are left.
+    """
+    frame = _read_loader(data) if data.path is None else _read_file(data)
+    if data.series is not None:
+        frame = _keep_series(frame, data)
+    if data.start is not None or as_of is not None:
+        frame = _keep_times(frame, data, start=data.start, stop=as_of)
+    if frame.empty:
+        raise DataError("No rows are left. Widen data.start, data.series or --as-of.")
+    return frame.reset_index(drop=True)
+
+
+def _read_loader(data: DataSpec) -> pd.DataFrame:
+    from tsrnn import datasets
+
+    sets = datasets.catalogue().set_index("name")["comes_from"]
+    if data.loader not in sets.index:
+        raise SpecError(
+            f"There is no data set {data.loader!r}.{hint(str(data.loader), list(sets.index))} "
+            "tsrnn.datasets.catalogue() lists them all."
+        )
+    try:
+        if sets[data.loader] == "generator":
+            return getattr(datasets, data.loader)(**data.arguments)
+        return datasets.load(data.loader, **data.arguments)
+    except TypeError as error:
+        raise SpecError(f"data.arguments of {data.loader!r}: {error}.") from error
+    except ValueError as error:
+        raise DataError(f"data.loader {data.loader!r}: {error}") from error
+
+
+def _read_file(data: DataSpec) -> pd.DataFrame:
+    path = Path(str(data.path))
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        text = {data.id_col: str} if data.id_col else None  # "007" stays "007"
+        frame = pd.read_csv(path, dtype=text)
+    except OSError as error:
+        raise DataError(
+            f"Can't read data.path {str(path)!r}: {error.strerror or error}."
+        ) from error
+    except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
+        raise DataError(f"data.path {str(path)!r} is no readable table: {error}") from error
+    return _with_times(frame, data)
+
+
+def _with_times(frame: pd.DataFrame, data: DataSpec) -> pd.DataFrame:
+    """Return ``frame`` with the time column of a CSV read as dates (ISO 8601) where it is text."""
+    column = data.time_col
+    if column is None:
+        texts = [name for name in frame.columns if pd.api.types.is_string_dtype(frame[name])]
+        column = next((c for c in texts if str(c).lower() in _TIME_NAMES), None)
+    if (
+        column is None
+        or column not in frame.columns
+        or pd.api.types.is_numeric_dtype(frame[column])
+    ):
+        return frame
+    try:
+        return frame.assign(**{column: pd.to_datetime(frame[column], format="ISO8601")})
+    except ValueError as error:
+        raise DataError(
+            f"The time column {column!r} of {data.path!r} must hold ISO dates such as 2024-12-31 or "
+            f"2024-12-31T18:30. {error}"
+        ) from error
+
+
+_TIME_NAMES = {"ds", "time", "timestamp", "date", "datetime"}
+
+
+def _keep_series(frame: pd.DataFrame, data: DataSpec) -> pd.DataFrame:
+    column = data.id_col or ("unique_id" if "unique_id" in frame.columns else None)
+    if column is None or column not in frame.columns:
+        raise SpecError("data.series needs data.id_col: the column that names the series.")
+    present = list(pd.unique(frame[column]))
+    for name in data.series or []:
+        if name not in present:
+            raise DataError(
+                f"Series {name!r} of data.series is not in the data."
+                f"{hint(str(name), [str(p) for p in present])} Got {len(present)} series, first {present[:5]}."
+            )
+    return frame[frame[column].isin(data.series)]
+
+
+def _keep_times(
+    frame: pd.DataFrame, data: DataSpec, *, start: str | int | None, stop: str | int | None
+) -> pd.DataFrame:
+    column = data.time_col or _only_time(frame)
+    if column not in frame.columns:
+        raise DataError(f"There is no time column {column!r}. Got columns {list(frame.columns)}.")
+    times = frame[column]
+    for word, bound in (("data.start", start), ("--as-of", stop)):
+        if bound is None:
+            continue
+        limit = _bound(bound, times, word)
+        frame = frame[times >= limit] if bound is start else frame[times <= limit]
+        times = frame[column]
+    return frame
+
+
+def _only_time(frame: pd.DataFrame) -> str:
+    kinds = ("datetime64", "datetimetz")
+    found = [c for c in frame.columns if isinstance(frame[c].dtype, pd.PeriodDtype)]
+    found += list(frame.select_dtypes(include=kinds).columns)
+    if len(found) != 1:
+        raise SpecError(f"--as-of and data.start need data.time_col. Candidates: {found}.")
+    return str(found[0])
+
+
+def _bound(value: str | int, times: pd.Series, word: str) -> Any:
+    """Return ``value`` as a time comparable with ``times``; a plain date means the whole day."""
+    try:
+        if pd.api.types.is_numeric_dtype(times):
+            return int(value)
+        if isinstance(times.dtype, pd.PeriodDtype):
+            return pd.Period(str(value), freq=times.dtype.freq)
+        limit = pd.Timestamp(str(value))
+        zone = getattr(times.dt, "tz", None)
+        if zone is not None:
+            limit = limit.tz_localize(zone) if limit.tzinfo is None else limit.tz_convert(zone)
+    except (ValueError, TypeError) as error:
+        raise SpecError(
+            f"{word} must be a time such as {times.iloc[0] if len(times) else '2024-12-31'}. Got {value!r}."
+        ) from error
+    whole_day = word == "--as-of" and len(str(value)) == len("2024-12-31")
+    return limit + pd.Timedelta(days=1) - pd.Timedelta(1, "us") if whole_day else limit
