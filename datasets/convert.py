@@ -44,7 +44,8 @@ _ILI = ["ds", "wili_pct", "uwili_pct", "age_0_4", "age_5_24", "ili_total", "prov
 
 
 def _csv(content: bytes, **options: Any) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(content), **options)
+    table: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
+    return table
 
 
 def _tidy(frame: pd.DataFrame, unique_id: str | None = None) -> pd.DataFrame:
@@ -138,21 +139,22 @@ def ili(contents: list[bytes]) -> list[pd.DataFrame]:
 
 def m4(contents: list[bytes]) -> list[pd.DataFrame]:
     """Train and test, one row per series: its id, then its values; shorter rows end in empty cells."""
-    ids, values, lengths = [], [], []
-    for content in contents:
-        table = _csv(content)
-        ids.append(table.iloc[:, 0].astype("str"))
-        values.append(table.iloc[:, 1:].to_numpy(dtype="float64"))
-        lengths.append(pd.Series(np.isfinite(values[-1]).sum(axis=1), index=ids[-1].to_numpy()))
-    start = [pd.Series(0, index=lengths[0].index), lengths[0].reindex(lengths[1].index)]
-    frames = []
-    for name, matrix, length, first in zip(ids, values, lengths, start, strict=True):
-        inside = np.isfinite(matrix)
-        step = np.broadcast_to(np.arange(1, matrix.shape[1] + 1), matrix.shape)
-        ds = (step + first.to_numpy()[:, None])[inside].astype("int32")
-        repeated = name.repeat(length.to_numpy()).reset_index(drop=True)
-        frames.append(_tidy(pd.DataFrame({"unique_id": repeated, "ds": ds, "y": matrix[inside]})))
-    return frames
+    train, test = (_csv(content, index_col=0) for content in contents)
+    known = train.notna().sum(axis=1).loc[test.index]  # steps of each series before its test
+    return [_steps(train, np.zeros(len(train), dtype=int)), _steps(test, known.to_numpy())]
+
+
+def _steps(table: pd.DataFrame, before: np.ndarray) -> pd.DataFrame:
+    values = table.to_numpy(dtype="float64")
+    series, column = np.nonzero(np.isfinite(values))
+    frame = pd.DataFrame(
+        {
+            "unique_id": table.index.to_numpy()[series],
+            "ds": (before[series] + column + 1).astype("int32"),
+            "y": values[series, column],
+        }
+    )
+    return _tidy(frame)
 
 
 def nab(names: list[str]) -> Callable[[list[bytes]], list[pd.DataFrame]]:

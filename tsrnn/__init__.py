@@ -28,9 +28,8 @@ if TYPE_CHECKING:
         TsrnnError,
         TsrnnWarning,
     )
-    from tsrnn.forecaster import RNNForecaster
+    from tsrnn.forecaster import RNNForecaster, load
     from tsrnn.frames import regularize
-    from tsrnn.saving import load
     from tsrnn.tracking import autolog, track
 
 __version__ = "0.1.0"
