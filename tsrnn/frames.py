@@ -261,4 +261,4 @@ def _warn(message: str) -> None:
     level, frame = 2, sys._getframe(1)  # noqa: SLF001
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tsrnn."):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, DataWarning, stacklevel=level - 1)
+    warnings.warn(message, DataWarning, stacklevel=level)

@@ -120,6 +120,10 @@ def _find(table: Table, df: pd.DataFrame, id_col: Any, time_col: Any) -> tuple[A
 def _bucket(axis: TimeAxis, times: np.ndarray) -> np.ndarray:
     """Return the position of the step that contains each time, int64 of shape (rows,)."""
     position = axis.position(times)
+    if axis.grid == "tick":
+        # steps of a quarter of an hour or longer start on the hour of the wall clock
+        shift = axis.wall(times[:1]) - times[:1]
+        return position - (position + shift) % axis.step
     if axis.grid == "session":
         position = position - ~axis.fits(times)
     anchor = 0 if axis.anchor is None else axis.anchor
