@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -299,6 +301,39 @@ def test_a_broken_plot_is_told_once_and_the_fit_and_its_numbers_stay(
     run = only_run(client, store_uri)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test/mae"] == 1.0
+
+
+# ---- processes that are killed ------------------------------------------------------------
+
+KILLED = """
+import os, signal
+from tsrnn.tracking import track
+with track("killed") as run:
+    print(run.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_run_of_a_killed_process_is_closed_by_the_next_run(client, home):
+    dead = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, check=False)
+    killed = dead.stdout.decode().strip()
+    assert client.get_run(killed).info.status == "RUNNING"
+
+    with track("killed") as alive:
+        pass
+
+    assert client.get_run(killed).info.status == "KILLED"
+    assert "without closing" in client.get_run(killed).data.tags["tsrnn.error"]
+    assert client.get_run(alive.run_id).info.status == "FINISHED"
+    assert list((home / "mlruns" / ".leases").iterdir()) == []
+
+
+def test_open_runs_of_living_processes_stay_open(client):
+    with track() as outer:
+        with track():
+            pass
+        assert client.get_run(outer.run_id).info.status == "RUNNING"
 
 
 # ---- small parts --------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """Tracking with MLflow: the only part of tsrnn that imports it.
 
     store      where runs are kept
+    quiet      no chatter of MLflow on the terminal
+    ambient    MLflow's active run and address inside track(), set and put back
     courier    a thread that carries calls, and gives up in time
+    leases     which runs are open, so that those of a killed process get closed
     journal    what is kept in a file when it does
     recorder   one run, written to without ever failing
     record     what a fit says about itself

@@ -16,7 +16,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from tsrnn.exceptions import ParameterError
-from tsrnn.tracking.store import create_store, experiment_id, find_root, resolve_uri
+from tsrnn.tracking.quiet import quiet
+from tsrnn.tracking.store import (
+    DEFAULT_EXPERIMENT,
+    create_store,
+    experiment_id,
+    find_root,
+    resolve_uri,
+    terminate,
+)
 
 __all__ = ["BATCH", "Journal", "log_in_batches", "replay"]
 
@@ -80,20 +88,29 @@ def replay(path: str | Path, *, tracking_uri: str | None = None) -> str:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         head = lines[0]
-        name, joined = head["name"], head["joined"]
+        _ = head["name"], head["joined"], head["experiment"], head["time"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ParameterError(
             f"replay needs a file of kept metrics (mlruns/pending/*.jsonl). Got {str(path)!r}: {error}."
         ) from None
     uri = resolve_uri(tracking_uri)
+    with quiet():
+        run_id = _log_lines(uri, head, lines)
+    path.unlink()
+    return run_id
+
+
+def _log_lines(uri: str, head: dict[str, Any], lines: list[dict[str, Any]]) -> str:
     create_store(uri)
     client = MlflowClient(uri)
-    opened = [line["run_id"] for line in lines if line["kind"] == "opened"]
-    run_id = opened[-1] if opened and _exists(client, opened[-1]) else None
-    if run_id is None:
-        experiment = experiment_id(client, uri, head["experiment"] or "tsrnn")
-        created = client.create_run(experiment, start_time=head["time"], run_name=name)
-        run_id, joined = created.info.run_id, False
+    opened = [str(line["run_id"]) for line in lines if line["kind"] == "opened"]
+    exists = bool(opened) and _exists(client, opened[-1])
+    if exists:
+        run_id = opened[-1]
+    else:
+        experiment = experiment_id(client, uri, head["experiment"] or DEFAULT_EXPERIMENT)
+        created = client.create_run(experiment, start_time=head["time"], run_name=head["name"])
+        run_id = str(created.info.run_id)
     metrics, params, tags = (
         [item for line in lines if line["kind"] == kind for item in line[kind]]
         for kind in ("metrics", "params", "tags")
@@ -106,12 +123,11 @@ def replay(path: str | Path, *, tracking_uri: str | None = None) -> str:
         params=[Param(*param) for param in params if param[0] not in known],
         tags=[RunTag(*tag) for tag in tags],
     )
-    if not joined:
+    if not (exists and head["joined"]):
         ends = [line for line in lines if line["kind"] == "end"]
-        status = ends[-1]["status"] if ends else "KILLED"
-        client.set_terminated(run_id, status, ends[-1]["time"] if ends else None)
-    path.unlink()
-    return str(run_id)
+        status, end = (ends[-1]["status"], ends[-1]["time"]) if ends else ("KILLED", head["time"])
+        terminate(client, run_id, status, end)
+    return run_id
 
 
 def log_in_batches(

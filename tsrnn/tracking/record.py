@@ -60,6 +60,7 @@ def fit_params(forecaster: Forecaster) -> dict[str, str]:
 def learned_params(forecaster: Forecaster) -> dict[str, str]:
     """Return the plan that a fit chose from the data, one parameter ``plan/<name>`` per decision."""
     plan = getattr(forecaster, "plan_", None)
+    plan = plan.to_dict() if plan is not None and hasattr(plan, "to_dict") else plan
     if not isinstance(plan, Mapping):
         return {}
     return {f"plan/{metric_name(name)}": _text(value) for name, value in plan.items()}

@@ -7,18 +7,21 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from tsrnn.exceptions import TrackingWarning
+from tsrnn.tracking import leases
 from tsrnn.tracking.courier import OPENING, Courier, patience
 from tsrnn.tracking.journal import Journal, log_in_batches
 from tsrnn.tracking.record import metric_name
-from tsrnn.tracking.store import create_store, experiment_id
+from tsrnn.tracking.store import create_store, experiment_id, terminate
 
 __all__ = ["TrackedRun"]
 
@@ -188,12 +191,16 @@ class TrackedRun:
         self.flush()
         if not self.joined:
             self._journal.add("end", status=status, time=_now())
-            self._send(lambda client: _terminate(client, self._id(), status))
-        if not self.wait() and self.run_id is not None and not self.joined:
-            last = Courier(self.uri)  # the store may answer again, and no run should stay open
-            last.send(lambda: _terminate(MlflowClient(self.uri), self._id(), status))
-            last.drain()
-            last.close()
+            self._send(lambda client: terminate(client, self._id(), status, _now()))
+        ended = self.wait()
+        if not self.joined and self.run_id is not None:
+            if not ended:
+                last = Courier(self.uri)  # the store may answer again, and no run should stay open
+                last.send(lambda: terminate(MlflowClient(self.uri), self._id(), status, _now()))
+                ended = last.drain()
+                last.close()
+            if ended:
+                leases.release(self.uri, self.run_id)
         self._courier.close()
         self._scratch.cleanup()
 
@@ -215,7 +222,19 @@ class TrackedRun:
                 run_name=self._name,
             )
             self.run_id = self.entity.info.run_id
+            self._close_abandoned(client)
+            with suppress(OSError):
+                leases.hold(self.uri, self.entity.info.run_id)
         self._journal.add("opened", run_id=self.run_id)
+
+    def _close_abandoned(self, client: MlflowClient) -> None:
+        for run_id in leases.abandoned(self.uri):
+            with suppress(MlflowException):  # deleted since
+                if client.get_run(run_id).info.status == "RUNNING":
+                    client.set_tag(
+                        run_id, "tsrnn.error", "the process ended without closing this run"
+                    )
+                    terminate(client, run_id, "KILLED", _now())
 
     def _log_params(self, client: MlflowClient, items: list[tuple[str, str]]) -> None:
         run_id = self._id()
@@ -267,12 +286,6 @@ class TrackedRun:
                 TrackingWarning,
                 stacklevel=5,
             )
-
-
-def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
-    # client.set_terminated would print addresses to the terminal
-    store = client._tracking_client.store  # noqa: SLF001
-    store.update_run_info(run_id, RunStatus.from_string(status), _now(), None)
 
 
 def _context_tags(parent: str | None) -> dict[str, str]:

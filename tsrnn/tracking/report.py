@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,10 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
+from tsrnn.exceptions import ParameterError
 from tsrnn.tracking import flavor, record
 
 if TYPE_CHECKING:
@@ -40,9 +44,9 @@ def start(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
         source = from_pandas(head, name=_DATA, targets="value", digest=tags["tsrnn.data"])
         dataset = Dataset(**{**source.to_dict(), "profile": json.dumps(size)})
         entry = DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-        client.log_inputs(run.run_id, [entry])
+        _persist(lambda: client.log_inputs(run.run_id, [entry]))
 
-    run.call(log_data)
+    run.call(log_data, optional=True)
 
 
 def finish(
@@ -90,7 +94,7 @@ def _log_curve(run: TrackedRun, forecaster: Forecaster) -> None:
 
 
 def _log_forecast(run: TrackedRun, forecaster: Forecaster) -> None:
-    run.log_table(_as_frame(forecaster.predict(level=[80])), "forecast")
+    run.log_table(_as_frame(_forecast(forecaster)), "forecast")
     plot = getattr(forecaster, "plot", None)
     if plot is not None:
         drawn = plot()
@@ -127,6 +131,22 @@ def _log_model(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
 
     run.call(upload, files=folder, optional=True)
+
+
+def _forecast(forecaster: Forecaster) -> Any:
+    try:
+        return forecaster.predict(level=[80])
+    except ParameterError:  # a forecaster of points only
+        return forecaster.predict()
+
+
+def _persist(call: Callable[[], object], attempts: int = 3) -> None:
+    # MLflow stores a data set that two runs bring at the same moment twice, and one of them fails
+    for _ in range(attempts - 1):
+        with suppress(MlflowException):
+            call()
+            return
+    call()
 
 
 def _as_frame(forecast: Any) -> pd.DataFrame:

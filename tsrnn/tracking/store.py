@@ -15,6 +15,7 @@ from typing import Any
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 
 from tsrnn.exceptions import ParameterError
@@ -28,6 +29,7 @@ __all__ = [
     "find_root",
     "is_embedded",
     "resolve_uri",
+    "terminate",
 ]
 
 DEFAULT_EXPERIMENT = "tsrnn"
@@ -141,6 +143,13 @@ def default_experiment() -> str | None:
     if mlflow.is_tracking_uri_set() and os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return None
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+
+
+def terminate(client: MlflowClient, run_id: str, status: str, time: int) -> None:
+    """End a run as "FINISHED", "FAILED" or "KILLED" at ``time`` (milliseconds since 1970)."""
+    # client.set_terminated would print addresses to the terminal
+    store = client._tracking_client.store  # noqa: SLF001
+    store.update_run_info(run_id, RunStatus.from_string(status), time, None)
 
 
 def _database(uri: str) -> Path:
