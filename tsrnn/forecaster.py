@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from tsrnn.base import Forecast, Forecaster
+from tsrnn.base import Forecast, Forecaster, interval_columns
 from tsrnn.checks import (
     check_forecaster_parameters,
     check_history,
@@ -21,8 +23,11 @@ from tsrnn.inference import Forecasting, Reading, read_origins, torch_settings
 from tsrnn.learning import Validation, calibrate, start_from_reference
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.parameters import check_integer
+from tsrnn.persistence import from_stored, to_stored
 from tsrnn.planning import DataPlan, Split, plan_data, split_panel
+from tsrnn.saving import read_folder, write_folder
 from tsrnn.skill import Skill, judge, warn_without_skill
+from tsrnn.summary import summarise
 from tsrnn.training import TrainingPlan, TrainingResult, fit_network
 from tsrnn.windows import Origins, WindowSampler
 
@@ -36,6 +41,7 @@ __all__ = ["RNNForecaster", "load"]
 
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 PATHS = 200  # sample paths behind quantiles that have no closed form
+EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
 ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
 
 
@@ -288,6 +294,7 @@ class RNNForecaster(Forecaster):
         notify: Callable[[int, dict[str, float]], None],
     ) -> None:
         steps = self.plan_.steps if validation else max(self.plan_.steps // 4, 1)
+        start = copy.deepcopy(network)
         result: TrainingResult = fit_network(
             network,
             sampler,
@@ -297,6 +304,11 @@ class RNNForecaster(Forecaster):
         )
         self.best_step_ = result.best_step
         self.history_ = pd.DataFrame(result.history)
+        if validation and result.best_step:
+            self.evidence_ = validation.evidence(validation.losses(start), validation.losses(network))
+            if self.evidence_ < EVIDENCE:  # what was learned may be luck: the references stay as they are
+                network.load_state_dict(start.state_dict())
+                self.best_step_ = 0
 
     def _training_plan(self, steps: int, learning_rate: float, *, warm_up: bool) -> TrainingPlan:
         return TrainingPlan(
@@ -409,14 +421,104 @@ class RNNForecaster(Forecaster):
         series, path = np.arange(len(panel)), np.arange(n_paths)
         return pd.DataFrame(
             {
-                self.format_.id_col or "unique_id": panel.ids[series.repeat(n_paths * horizon)],
+                self.format_.id_name or "unique_id": panel.ids[series.repeat(n_paths * horizon)],
                 "path": np.tile(path.repeat(horizon), len(panel)),
-                self.format_.time_col or "ds": self.axis_.to_index(
+                self.format_.time_name or "ds": self.axis_.to_index(
                     np.tile(stamps[:, None, :], (1, n_paths, 1)).ravel()
                 ),
                 "value": drawn.ravel(),
             }
         )
+
+    # ---- look and keep ---------------------------------------------------------------------
+
+    def backtest(self, df: Any, **how: Any) -> BacktestResult:
+        """Forecast from several past origins and compare; see :func:`tsrnn.backtest.backtest`."""
+        from tsrnn.backtest import backtest
+
+        return backtest(self, df, **how)
+
+    def summary(self) -> str:
+        """Return what was decided from the data, the parameters of each block, and the verdict."""
+        self._check_is_fitted()
+        return summarise(self)
+
+    def plot(self, df: Any = None, *, level: Sequence[float] = (80, 95), **how: Any) -> Figure:
+        """Draw the newest history and the forecast fan.
+
+        Parameters
+        ----------
+        df : frame, optional
+            A history to forecast from; the end of the training data when not given.
+        level : sequence of float
+            Central intervals in percent, as bands.
+        **how
+            Passed on to :func:`tsrnn.plotting.plot_forecast`: ``ids``, ``max_series``, ``title``, ...
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from tsrnn.plotting import plot_forecast
+
+        self._check_is_fitted()
+        panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
+        columns = interval_columns(None if self.output == "point" else level, None)
+        probabilities = tuple(sorted(columns.values()))
+        forecast = self._forecast_panel(None if df is None else panel, self.horizon_, probabilities)
+        ahead = self._long(panel.ids, self.axis_.future(panel.last_times, self.horizon_))
+        ahead["forecast"] = forecast.point.ravel()
+        for name, probability in columns.items():
+            ahead[name] = forecast.quantiles[:, :, probabilities.index(probability)].ravel()
+        name = self.format_.target_name
+        return plot_forecast(
+            self._past(panel, "y" if name is None else str(name)),
+            ahead,
+            id_col=None if self.format_.single else "unique_id",
+            target_col="y" if name is None else str(name),
+            **how,
+        )
+
+    def _long(self, ids: pd.Index, times: np.ndarray) -> pd.DataFrame:
+        series = np.arange(len(ids)).repeat(times.shape[1])
+        return pd.DataFrame({"unique_id": ids[series], "ds": self.axis_.to_index(times.ravel())})
+
+    def _past(self, panel: Panel, target: str) -> pd.DataFrame:
+        ids = panel.ids[np.arange(len(panel)).repeat(panel.lengths)]
+        stamps = self.axis_.to_index(panel.times)
+        return pd.DataFrame({"unique_id": ids, "ds": stamps, target: panel.values})
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted forecaster to a folder of JSON and safetensors, all or nothing.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder; a model that is there already is replaced in one step.
+
+        Raises
+        ------
+        OSError
+            The folder can't be written; what was there stays.
+        """
+        self._check_is_fitted()
+        write_folder(path, *to_stored(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> RNNForecaster:
+        """Return the forecaster saved at ``path``; its forecasts are the same bit for bit.
+
+        Raises
+        ------
+        ModelFileError
+            The folder holds no model, a damaged one, or one of a newer format.
+        """
+        return from_stored(cls, Memory, *read_folder(path))
+
+
+def load(path: str | Path) -> RNNForecaster:
+    """Return the forecaster saved at ``path``; see :meth:`RNNForecaster.load`."""
+    return RNNForecaster.load(path)
 
 
 def draw_seed(random_state: int | None) -> int:

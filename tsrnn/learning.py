@@ -97,7 +97,7 @@ class Validation:
         probabilities: tuple[float, ...],
         forecasting: Forecasting,
     ) -> None:
-        self.panel, self.origins = panel, origins
+        self.panel, self.origins, self.stop = panel, origins, stop
         self.horizon, self.context = horizon, context
         self.probabilities, self.forecasting = probabilities, forecasting
         self.truth = gather_rows(
@@ -116,6 +116,23 @@ class Validation:
 
     def __call__(self, network: ForecastNetwork) -> float:
         """Return the score of ``network``; lower is better."""
+        score = float(np.nanmean(self.losses(network)))
+        return score if np.isfinite(score) else float("inf")
+
+    def evidence(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Return by how many standard errors the second losses are lower than the first.
+
+        Losses of origins within one horizon share their truth, and series often move together: the
+        standard error is the larger of those over series and over stretches of one horizon in time.
+        """
+        gain = np.nanmean(before - after, axis=1)
+        stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
+        errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
+        error = np.nanmax([*errors, 0.0])
+        return float(np.nanmean(gain) / error) if error > 0 else float(np.sign(np.nanmean(gain)))
+
+    def losses(self, network: ForecastNetwork) -> np.ndarray:
+        """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is."""
         with torch.inference_mode():
             reading = self.reading(network)
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
@@ -125,8 +142,18 @@ class Validation:
             loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
         else:
             loss = np.abs(self.truth - point)
-        score = float(np.nanmean(loss / self.scale[:, None]))
-        return score if np.isfinite(score) else float("inf")
+        return loss / self.scale[:, None]
+
+
+def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
+    """Standard error of the mean gain over origins that are alike within their groups; NaN for one group."""
+    known = np.isfinite(gain)
+    members, index = np.unique(groups[known], return_inverse=True)
+    if len(members) < 2:
+        return float("nan")
+    total = np.bincount(index, gain[known] - gain[known].mean())
+    many = len(members) / (len(members) - 1)
+    return float(np.sqrt(many * (total**2).sum()) / known.sum())
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from tsrnn.windows import Origins
 __all__ = ["DataPlan", "Split", "plan_data", "split_panel"]
 
 VALIDATION_ORIGINS = 256
+MANY_SERIES = 100
 ROWS_OF_A_TEST = 3  # in horizons: a series shorter than this keeps nothing aside for the verdict
 
 
@@ -198,14 +199,15 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
     horizon : int
     val_size : int, optional
         Rows of each series that choose the weights; from the data when not given: one horizon where
-        there are many series, up to a fifth of the rows where there are few.
+        there are many series, up to a sixth of the rows (fifty horizons) where there are few.
     """
     lengths = panel.lengths
     judged = lengths >= ROWS_OF_A_TEST * horizon + 2
     choose = np.where(judged, lengths - horizon, lengths)
     if val_size is None:
-        each = -(-VALIDATION_ORIGINS // len(panel)) + horizon - 1
-        rows = np.minimum(np.maximum(horizon, choose // 5), np.maximum(each, horizon))
+        share = choose // (6 if len(panel) < MANY_SERIES else 12)
+        most = horizon * max(1, MANY_SERIES // (2 * len(panel)))
+        rows = np.clip(share, horizon, np.maximum(most, horizon))
     else:
         rows = np.full_like(lengths, val_size)
     chosen = choose - rows >= max(horizon, 3)

@@ -52,8 +52,8 @@ def _away_from_zero(x: Tensor) -> Tensor:
 
 def student_t_cdf(x: Tensor, df: Tensor) -> Tensor:
     """Distribution function of Student's t with ``df`` degrees of freedom, float64."""
-    tail = 0.5 * betainc(df / 2, torch.full_like(df, 0.5), df / (df + x.double() ** 2))
-    return torch.where(x > 0, 1 - tail, tail)
+    square = x.double() ** 2
+    return 0.5 + 0.5 * x.sign() * betainc(torch.full_like(df, 0.5), df / 2, square / (df + square))
 
 
 def student_t_icdf(probability: Tensor, df: Tensor) -> Tensor:

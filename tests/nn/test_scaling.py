@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from tests import reference
+from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
+from tsrnn.nn.scaling import causal_scale, last_observed, represent, restore
+
+
+def series(seed, steps=60, missing=0.2):
+    rng = np.random.default_rng(seed)
+    values = np.cumsum(rng.normal(size=steps)) + 5 * np.sin(np.arange(steps) * np.pi / 3)
+    values[rng.random(steps) < missing] = np.nan
+    values[:2] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("season", [1, 6])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_level_and_scale_are_those_of_their_definition(season, missing):
+    values = series(0, missing=missing)
+
+    scale = causal_scale(torch.tensor(values)[None], season=season, window=15, anchor="level")
+
+    last, mean, spread = reference.causal_scale(values, season=season, window=15)
+    np.testing.assert_allclose(scale.last[0], last, rtol=1e-12)
+    np.testing.assert_allclose(scale.mean[0], mean, rtol=1e-10)
+    np.testing.assert_allclose(scale.scale[0], spread, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("anchor", ["last", "level"])
+@pytest.mark.parametrize("season", [1, 6])
+def test_reference_forecasts_are_those_of_their_definition(anchor, season):
+    values = series(1)
+    scale = causal_scale(torch.tensor(values)[None], season=season, window=18, anchor=anchor)
+    positions = torch.tensor([5, 20, 59])
+
+    said = reference_forecasts(
+        torch.tensor(values)[None], scale, positions, horizon=8, seasons=(season,), window=18
+    )
+
+    assert len(reference_names((season,))) == said.shape[-1]
+    for i, t in enumerate(positions.tolist()):
+        expected = reference.reference_forecast(
+            values, t, horizon=8, season=season, window=18, anchor=anchor
+        )
+        for j, forecast in enumerate(expected.values()):
+            np.testing.assert_allclose(said[0, i, :, j], forecast, rtol=1e-9)
+
+
+def test_reference_forecasts_need_no_more_rows_than_the_look_back():
+    values = torch.tensor(series(2, steps=300))[None]
+    rows = look_back((6,), 24) + 1
+    newest = values[:, -rows:]
+
+    def forecast(v):
+        scale = causal_scale(v, season=6, window=24, anchor="level")
+        at = torch.tensor([v.shape[1] - 1])
+        return reference_forecasts(v, scale, at, horizon=8, seasons=(6,), window=24)
+
+    torch.testing.assert_close(forecast(values), forecast(newest), rtol=1e-9, atol=1e-9)
+
+
+def test_nothing_at_a_step_depends_on_later_rows():
+    values = torch.tensor(series(3))[None]
+    changed = values.clone()
+    changed[:, 40:] = 1e6
+
+    before = causal_scale(values, season=6, window=20, anchor="level")
+    after = causal_scale(changed, season=6, window=20, anchor="level")
+
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(one[:, :40], other[:, :40], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("offset", [0.0, 2.0**27])
+@pytest.mark.parametrize("factor", [1.0, 2.0**-40, 2.0**40])
+def test_scale_follows_units_exactly_and_ignores_the_offset(offset, factor):
+    rng = np.random.default_rng(4)
+    values = torch.tensor(np.round(np.cumsum(rng.normal(size=50)) * 64) / 64)[None]
+
+    plain = causal_scale(values, season=1, window=20, anchor="last")
+    moved = causal_scale(values * factor + offset * factor, season=1, window=20, anchor="last")
+
+    torch.testing.assert_close(moved.scale, plain.scale * factor, rtol=1e-12, atol=0)
+
+
+def test_a_constant_stretch_has_a_scale_of_exactly_zero():
+    values = torch.cat([torch.randn(30, dtype=torch.float64), torch.full((30,), 7.3)])[None]
+
+    scale = causal_scale(values.double(), season=1, window=10, anchor="last")
+
+    assert scale.scale[0, -1] == 0
+
+
+def test_last_observed_carries_values_forward_only():
+    values = torch.tensor([[torch.nan, 1.0, torch.nan, 3.0, torch.nan]])
+
+    np.testing.assert_array_equal(last_observed(values)[0], [np.nan, 1, 1, 3, 3])
+
+
+def test_restore_undoes_represent():
+    values = torch.tensor([0.5, 1.0, 80.0], dtype=torch.float64)
+
+    torch.testing.assert_close(restore(represent(values, log=True), log=True), values)
+    assert represent(values, log=False) is values

@@ -1,0 +1,105 @@
+"""The slow plain-numpy meaning of the kernels: one loop a step, one line an equation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def elman(x, w_ih, w_hh, b_ih, b_hh, *, relu=False):
+    """Elman 1990: h_t = act(W x_t + b + U h_(t-1) + c); x (step, feature) -> (step, hidden)."""
+    h, out = np.zeros(w_hh.shape[1]), []
+    for step in x:
+        a = w_ih @ step + b_ih + w_hh @ h + b_hh
+        h = np.maximum(a, 0) if relu else np.tanh(a)
+        out.append(h)
+    return np.array(out)
+
+
+def lstm(x, w_ih, w_hh, b_ih, b_hh):
+    """Hochreiter and Schmidhuber 1997 with forget gate (Gers et al. 2000); gates i, f, g, o."""
+    h = c = np.zeros(w_hh.shape[1])
+    out = []
+    for step in x:
+        i, f, g, o = np.split(w_ih @ step + b_ih + w_hh @ h + b_hh, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        out.append(h)
+    return np.array(out)
+
+
+def gru(x, w_ih, w_hh, b_ih, b_hh):
+    """Cho et al. 2014 with the reset gate behind the product, as in cuDNN; gates r, z, n."""
+    h, out = np.zeros(w_hh.shape[1]), []
+    for step in x:
+        xr, xz, xn = np.split(w_ih @ step + b_ih, 3)
+        hr, hz, hn = np.split(w_hh @ h + b_hh, 3)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        h = (1 - z) * np.tanh(xn + r * hn) + z * h
+        out.append(h)
+    return np.array(out)
+
+
+def causal_scale(values, *, season, window):
+    """Level and scale of one series by their definition: (last, mean, scale), each (step,)."""
+    last, mean, scale = [], [], []
+    for t in range(len(values)):
+        seen = values[: t + 1]
+        known = seen[~np.isnan(seen)]
+        last.append(known[-1] if len(known) else np.nan)
+        recent = seen[-season:][~np.isnan(seen[-season:])]
+        mean.append(recent.mean() if len(recent) else last[-1])
+        changes = []
+        for u in range(max(0, t + 1 - window), t + 1):
+            before = values[:u][~np.isnan(values[:u])]
+            if not np.isnan(values[u]) and len(before):
+                changes.append(abs(values[u] - before[-1]))
+        scale.append(np.mean(changes) if changes else 0.0)
+    return np.array(last), np.array(mean), np.array(scale)
+
+
+def filled_lag(values, index, season):
+    """Value at ``index``; where missing, one or two seasons before; else the last observed one."""
+    for back in (0, season, 2 * season):
+        if index - back >= 0 and not np.isnan(values[index - back]):
+            return values[index - back]
+    known = [v for v in values[: index + 1] if not np.isnan(v)]
+    return known[-1] if known else np.nan
+
+
+def reference_forecast(values, t, *, horizon, season, window, anchor):
+    """Reference forecasts of one series at one step: dict of name -> (horizon,)."""
+    last, mean, _ = causal_scale(values[: t + 1], season=season, window=window)
+    level = last if anchor == "last" else mean
+    first = int(np.argmax(~np.isnan(values[: t + 1])))
+    start = max(t - window, first)
+    slope = (last[t] - last[start]) / (t - start) if t > start else 0.0
+    said = {
+        "last": np.full(horizon, last[t]),
+        "drift": last[t] + slope * np.arange(1, horizon + 1),
+        "mean": np.full(
+            horizon, mean[t] if season > 1 else np.nanmean(last[max(0, t - 3) : t + 1])
+        ),
+    }
+    if season > 1:
+        lag, moved, average = [], [], []
+        for k in range(1, horizon + 1):
+            cycles = -(-k // season)
+            shifted = []
+            for extra in range(3):
+                back = season * (cycles + extra)
+                if t + k - back >= 0 and t - back >= 0:
+                    value = filled_lag(values, t + k - back, season)
+                    shifted.append(value + level[t] - level[t - back])
+                elif t + k - back >= 0 and extra == 0:
+                    shifted.append(np.nan)
+            u = t + k - season * cycles
+            lag.append(filled_lag(values, u, season) if u >= 0 else np.nan)
+            moved.append(shifted[0] if shifted else np.nan)
+            good = [s for s in shifted if not np.isnan(s)]
+            average.append(np.mean(good) if good else np.nan)
+        said |= {"lag": np.array(lag), "shifted": np.array(moved), "average": np.array(average)}
+    return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}

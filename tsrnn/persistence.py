@@ -1,0 +1,114 @@
+"""A fitted RNNForecaster as plain values and arrays, and back: no pickle, no import named by data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tsrnn.calendars import TimeAxis
+from tsrnn.exceptions import ModelFileError, ParameterError
+from tsrnn.formats import FrameFormat
+from tsrnn.inference import Reading
+from tsrnn.jsontext import encode
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.panel import Panel
+from tsrnn.planning import DataPlan
+from tsrnn.skill import Skill
+
+if TYPE_CHECKING:
+    from tsrnn.forecaster import Memory, RNNForecaster
+
+__all__ = ["from_stored", "to_stored"]
+
+ESTIMATOR = "RNNForecaster"
+
+
+def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what :func:`tsrnn.saving.write_folder` stores: plain values, and arrays.
+
+    Stored are parameters, weights, state and the newest rows; never the training frame. A parameter
+    that is an object (a pandas offset as ``calendar``, callbacks in ``trainer_params``) is left out:
+    the time axis it led to is stored.
+    """
+    memory, skill = forecaster.memory_, forecaster.skill_
+    panel, reading = memory.panel, memory.reading
+    config = {
+        "estimator": ESTIMATOR,
+        "params": {k: v for k, v in forecaster.get_params(deep=False).items() if _is_plain(v)},
+        "format": forecaster.format_.to_dict(),
+        "axis": forecaster.axis_.to_dict(),
+        "plan": forecaster.plan_.to_dict(),
+        "network": forecaster.network_.plan.to_dict(),
+        "horizon": forecaster.horizon_,
+        "season": forecaster.season_,
+        "seed": forecaster.seed_,
+        "best_step": forecaster.best_step_,
+        "history": forecaster.history_.to_dict("list"),
+        "skill": None if skill is None else skill.to_dict(),
+        "ids": {"dtype": str(panel.ids.dtype), "values": panel.ids.astype(object).tolist()},
+    }
+    arrays = {
+        f"network.{name}": tensor.detach().numpy()
+        for name, tensor in forecaster.network_.state_dict().items()
+    }
+    arrays |= {f"state.{i}": part.numpy() for i, part in enumerate(reading.state)}
+    arrays |= {
+        "rows": reading.rows.numpy(),
+        "values": panel.values,
+        "times": panel.times,
+        "indptr": panel.indptr,
+    }
+    return config, arrays
+
+
+def from_stored(
+    cls: type[RNNForecaster],
+    memory: type[Memory],
+    config: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+) -> RNNForecaster:
+    """Return the forecaster of :func:`to_stored`, bit for bit.
+
+    Raises
+    ------
+    ModelFileError
+        The stored values are no RNNForecaster.
+    """
+    if config.get("estimator") != ESTIMATOR:
+        raise ModelFileError(
+            f"The folder must hold a saved {ESTIMATOR}. Got {config.get('estimator')!r}."
+        )
+    forecaster = cls(**config["params"])
+    forecaster.format_ = FrameFormat.from_dict(config["format"])
+    forecaster.axis_ = TimeAxis.from_dict(config["axis"])
+    forecaster.plan_ = DataPlan.from_dict(config["plan"])
+    forecaster.horizon_, forecaster.season_ = config["horizon"], config["season"]
+    forecaster.seed_, forecaster.best_step_ = config["seed"], config["best_step"]
+    forecaster.history_ = pd.DataFrame(config["history"])
+    forecaster.skill_ = None if config["skill"] is None else Skill.from_dict(config["skill"])
+    with torch.device("meta"):
+        network = ForecastNetwork(NetworkPlan.from_dict(config["network"]))
+    weights = {
+        name.removeprefix("network."): torch.tensor(array)
+        for name, array in arrays.items()
+        if name.startswith("network.")
+    }
+    network.load_state_dict(weights, assign=True)
+    forecaster.network_ = network
+    ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
+    panel = Panel(arrays["values"], arrays["indptr"], ids, arrays["times"], forecaster.axis_)
+    state = tuple(torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state."))
+    forecaster.memory_ = memory(panel, Reading(torch.tensor(arrays["rows"]), state))
+    forecaster.is_fitted_ = True
+    return forecaster
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        encode(value, "parameter")
+    except ParameterError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""``summary()``: what a fitted forecaster decided and is made of, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsrnn.nn.reference import reference_names
+
+if TYPE_CHECKING:
+    from tsrnn.forecaster import RNNForecaster
+
+__all__ = ["summarise"]
+
+
+def summarise(forecaster: RNNForecaster) -> str:
+    """Return plan, blocks with their parameters, training and verdict, one line each."""
+    plan, network = forecaster.plan_, forecaster.network_
+    panel, axis = forecaster.memory_.panel, forecaster.axis_
+    rows = [
+        ("series", f"{len(panel)}, frequency {axis.freq}"),
+        ("horizon", f"{plan.horizon} steps, decoder {forecaster.decoder}, output {forecaster.output}"),
+        ("seasons", ", ".join(str(s) for s in plan.seasons if s > 1) or "none"),
+        ("representation", f"{plan.representation}, scale over {plan.window} rows"),
+        ("window", f"{plan.context} rows read {plan.patch} at a time, {network.plan.look_back} rows before them"),
+        ("references", ", ".join(reference_names(plan.seasons))),
+    ]
+    total = 0
+    for name, block in network.named_children():
+        count = sum(p.numel() for p in block.parameters())
+        total += count
+        rows.append((f"block {name}", f"{count:,} parameters"))
+    rows += [
+        ("parameters", f"{total:,}"),
+        ("training", f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}"),
+        ("verdict", "not enough rows to judge" if forecaster.skill_ is None else forecaster.skill_.verdict),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    return "\n".join([f"RNNForecaster, cell {forecaster.cell}", *lines])
