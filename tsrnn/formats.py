@@ -147,14 +147,18 @@ class FrameFormat:
                 names = names.cast(pl.Categorical)
             frame[self.id_name] = names.gather(np.repeat(np.arange(len(ids)), times.shape[1]))
         if axis.kind == "datetime" and self.written in {"native", "date"}:
-            time = pl.Series(self.time_name, times.ravel().view(f"M8[{axis.unit}]"))
+            stamps = times.ravel().view(f"M8[{axis.unit}]")
+            # polars has no datetimes in seconds
+            time = pl.Series(
+                self.time_name, stamps.astype("M8[ms]") if axis.unit == "s" else stamps
+            )
             if axis.tz is not None:
                 time = time.dt.replace_time_zone("UTC").dt.convert_time_zone(axis.tz)
             frame[self.time_name] = time.cast(pl.Date) if self.written == "date" else time
         else:
-            stamps = pd.Index(write_times(axis, times.ravel(), self.written))
-            numeric = stamps.dtype.kind in "iu"
-            frame[self.time_name] = pl.Series(stamps.to_numpy() if numeric else stamps.tolist())
+            index = pd.Index(write_times(axis, times.ravel(), self.written))
+            numeric = index.dtype.kind in "iu"
+            frame[self.time_name] = pl.Series(index.to_numpy() if numeric else index.tolist())
         return pl.DataFrame({**frame, **flat})
 
     def _write_arrow(
