@@ -90,7 +90,9 @@ def _check_bounds(bounds: object) -> None:
     if bounds is None:
         return
     if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
-        raise ParameterError(f"The 'bounds' parameter must be (low, high), either may be None. Got {bounds!r}.")
+        raise ParameterError(
+            f"The 'bounds' parameter must be (low, high), either may be None. Got {bounds!r}."
+        )
     low, high = (check_real("bounds", limit, optional=True) for limit in bounds)
     if low is not None and high is not None and not low < high:
         raise ParameterError(f"The 'bounds' parameter must have low < high. Got {bounds!r}.")
@@ -139,7 +141,9 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
         )
 
 
-def check_probabilities(forecaster: RNNForecaster, probabilities: tuple[float, ...], what: str) -> None:
+def check_probabilities(
+    forecaster: RNNForecaster, probabilities: tuple[float, ...], what: str
+) -> None:
     """Refuse quantiles that the output does not have or was not trained for."""
     if not probabilities:
         return

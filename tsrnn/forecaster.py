@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,16 @@ from tsrnn.checks import (
     check_values,
 )
 from tsrnn.inference import Forecasting, Reading, read_origins, torch_settings
-from tsrnn.learning import Validation, calibrate, start_from_reference
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.learning import Learner
+from tsrnn.nn.networks import NetworkPlan
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
-from tsrnn.planning import DataPlan, Split, plan_data, split_panel
+from tsrnn.planning import plan_data
 from tsrnn.saving import read_folder, write_folder
-from tsrnn.skill import Skill, judge, warn_without_skill
+from tsrnn.skill import warn_without_skill
 from tsrnn.summary import summarise
-from tsrnn.training import TrainingPlan, TrainingResult, fit_network
-from tsrnn.windows import Origins, WindowSampler
+from tsrnn.training import TrainingPlan
+from tsrnn.windows import Origins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +40,6 @@ __all__ = ["RNNForecaster", "load"]
 
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 PATHS = 200  # sample paths behind quantiles that have no closed form
-EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
-ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
 
 
 @dataclass(frozen=True)
@@ -225,19 +222,14 @@ class RNNForecaster(Forecaster):
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
-        split = split_panel(panel, horizon=plan.horizon, val_size=self.val_size)
-        seed = self.seed_ = draw_seed(self.random_state)
+        self.seed_ = draw_seed(self.random_state)
+        learn = Learner(
+            plan, self._network_plan(), self._training_plan(), self._forecasting(), self.val_size
+        )
         with torch_settings():
-            network = ForecastNetwork.build(self._network_plan(), torch.Generator().manual_seed(seed))
-            sampler = self._sampler(panel, split.train)
-            start_from_reference(network, sampler, np.random.default_rng(seed))
-            validation = self._validation(panel, split)
-            self._training(network, sampler, validation, notify)
-            if validation:
-                calibrate(network, validation)
-            self.skill_ = self._judge(network, panel, split)
-            self._absorb(network, panel)
-            self.network_ = network
+            learned = learn(panel, notify)
+            self.network_, self.best_step_ = learned.network, learned.best_step
+            self.history_, self.skill_ = learned.history, learned.skill
             self.memory_ = self._remember(panel)
         warn_without_skill(self.skill_, panel)
 
@@ -258,98 +250,29 @@ class RNNForecaster(Forecaster):
             quantiles=tuple(float(level) for level in self.quantiles),
         )
 
-    def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
-        network_plan = self._network_plan()
-        return WindowSampler(
-            panel,
-            stop,
-            look_back=network_plan.look_back,
-            context=self.plan_.context,
-            horizon=network_plan.horizon,
-            patch=network_plan.patch,
-        )
-
-    def _forecasting(self, n_paths: int = PATHS) -> Forecasting:
+    def _forecasting(self) -> Forecasting:
         low, high = (None, None) if self.bounds is None else self.bounds
-        return Forecasting(self.decoder, self.plan_.context, n_paths, self.seed_, (low, high))
+        return Forecasting(self.decoder, self.plan_.context, PATHS, self.seed_, (low, high))
 
-    def _validation(self, panel: Panel, split: Split) -> Validation:
-        rolled = self.decoder == "shift"
-        return Validation(
-            panel,
-            split.validation[:: 8 if rolled and len(split.validation) > 64 else 1],
-            split.choose,
-            horizon=self.plan_.horizon,
-            context=self.plan_.context,
-            season=self.plan_.seasons[0],
-            probabilities=tuple(float(level) for level in self.quantiles),
-            forecasting=self._forecasting(n_paths=48),
-        )
-
-    def _training(
-        self,
-        network: ForecastNetwork,
-        sampler: WindowSampler,
-        validation: Validation,
-        notify: Callable[[int, dict[str, float]], None],
-    ) -> None:
-        steps = self.plan_.steps if validation else max(self.plan_.steps // 4, 1)
-        start = copy.deepcopy(network)
-        result: TrainingResult = fit_network(
-            network,
-            sampler,
-            self._training_plan(steps, self.learning_rate, warm_up=True),
-            validate=validation if validation else None,
-            notify=notify,
-        )
-        self.best_step_ = result.best_step
-        self.history_ = pd.DataFrame(result.history)
-        if validation and result.best_step:
-            self.evidence_ = validation.evidence(validation.losses(start), validation.losses(network))
-            if self.evidence_ < EVIDENCE:  # what was learned may be luck: the references stay as they are
-                network.load_state_dict(start.state_dict())
-                self.best_step_ = 0
-
-    def _training_plan(self, steps: int, learning_rate: float, *, warm_up: bool) -> TrainingPlan:
+    def _training_plan(self) -> TrainingPlan:
+        steps = self.plan_.steps
         return TrainingPlan(
             max_steps=steps,
             max_time=self.max_time,
             check_every=max(1, min(40, steps // 8)),
             patience=self.patience,
             batch_size=self.plan_.batch,
-            learning_rate=learning_rate,
+            learning_rate=self.learning_rate,
             optimizer=self.optimizer,
             gradient_clip=self.gradient_clip,
             gradient_clip_value=self.gradient_clip_value,
             average=0.98,
-            warm_up=warm_up,
+            warm_up=True,
             seed=self.seed_,
             device=self.device,
             verbose=self.verbose,
             trainer_params=dict(self.trainer_params or {}),
         )
-
-    def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
-        """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
-        if not len(split.test):
-            return None
-        with torch.inference_mode():
-            reading = read_origins(network, panel, split.test, context=self.plan_.context)
-            levels = (0.1, 0.9) if network.output.has_quantiles else ()
-            point, quantiles = self._forecasting()(network, reading, self.plan_.horizon, levels)
-        return judge(panel, split.test, point, quantiles, season=self.plan_.seasons[0])
-
-    def _absorb(self, network: ForecastNetwork, panel: Panel) -> None:
-        """Let the rows that chose and judged enter the weights: a short training on everything."""
-        steps = int(ABSORB * self.best_step_)
-        if steps:
-            fit_network(
-                network,
-                self._sampler(panel, panel.lengths),
-                self._training_plan(steps, 0.25 * self.learning_rate, warm_up=False),
-                validate=None,
-                notify=_ignore,
-            )
 
     def _remember(self, panel: Panel) -> Memory:
         with torch.inference_mode():
@@ -524,7 +447,3 @@ def load(path: str | Path) -> RNNForecaster:
 def draw_seed(random_state: int | None) -> int:
     """Return the seed, or a fresh one from the system's entropy for None."""
     return int(np.random.SeedSequence().entropy % 2**31) if random_state is None else random_state
-
-
-def _ignore(step: int, metrics: dict[str, float]) -> None:
-    """Listen to nothing."""

@@ -97,7 +97,12 @@ def read_origins(
             longest = max(length, keep)
             values = torch.from_numpy(
                 gather_rows(
-                    panel.values, panel.indptr, some.series, some.known - longest, some.known, longest
+                    panel.values,
+                    panel.indptr,
+                    some.series,
+                    some.known - longest,
+                    some.known,
+                    longest,
                 )
             )
             rows[torch.from_numpy(chosen)] = values[:, longest - keep :]

@@ -1,48 +1,170 @@
-"""The steps of fit around the training loop: a good start, honest scores, calibrated spreads."""
+"""What fit does with a panel: start from the references, train, choose, calibrate, judge, absorb."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
+import pandas as pd
 import torch
-from torch import Tensor
-from torch.nn.functional import softplus
 
-from tsrnn.inference import Forecasting, Reading, read_origins
-from tsrnn.nn.networks import ForecastNetwork
-from tsrnn.nn.outputs import QuantileOutput
-from tsrnn.nn.paths import copula_factor
+from tsrnn.inference import Forecasting, read_origins
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
-from tsrnn.windows import Origins, WindowSampler, gather_rows
+from tsrnn.planning import DataPlan, Split, split_panel
+from tsrnn.skill import Skill, judge
+from tsrnn.training import TrainingPlan, fit_network
+from tsrnn.validation import Validation, calibrate
+from tsrnn.windows import WindowSampler
 
-__all__ = ["Validation", "calibrate", "naive_scale", "start_from_reference"]
+__all__ = ["Learned", "Learner", "start_from_reference"]
 
+EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
+ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
 START_SAMPLES = 4096
-PIT_GRID = 201
+VALIDATION_PATHS = 48
+
+Notify = Callable[[int, dict[str, float]], None]
 
 
-def naive_scale(panel: Panel, stop: np.ndarray, season: int) -> np.ndarray:
-    """Mean absolute seasonal change of each series before row ``stop``, shape (series,).
+@dataclass(frozen=True)
+class Learned:
+    """What a fit leaves behind.
 
-    The denominator of the mean absolute scaled error (Hyndman and Koehler 2006); 1 where it is 0 or
-    not known.
+    Parameters
+    ----------
+    network : ForecastNetwork
+    best_step : int
+        Step of the weights kept; 0: the mixture of references was not improved beyond doubt.
+    history : pandas.DataFrame
+        Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
+    skill : Skill or None
+        None where there were too few rows to judge.
     """
-    values = panel.values.astype(np.float64, copy=False)
-    change = np.full(len(values), np.nan)
-    change[season:] = np.abs(values[season:] - values[:-season])
-    within = np.arange(len(values)) - np.repeat(panel.indptr[:-1], panel.lengths)
-    usable = np.isfinite(change) & (within >= season) & (within < np.repeat(stop, panel.lengths))
-    series = np.repeat(np.arange(len(panel)), panel.lengths)[usable]
-    total = np.bincount(series, change[usable], minlength=len(panel))
-    count = np.bincount(series, minlength=len(panel))
-    scale = np.divide(total, count, out=np.zeros(len(panel)), where=count > 0)
-    return np.where(scale > 0, scale, 1.0)
+
+    network: ForecastNetwork
+    best_step: int
+    history: pd.DataFrame
+    skill: Skill | None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Learns a network from a panel.
+
+    Parameters
+    ----------
+    data : DataPlan
+    network : NetworkPlan
+    training : TrainingPlan
+    forecasting : Forecasting
+    val_size : int, optional
+    """
+
+    data: DataPlan
+    network: NetworkPlan
+    training: TrainingPlan
+    forecasting: Forecasting
+    val_size: int | None
+
+    def __call__(self, panel: Panel, notify: Notify) -> Learned:
+        """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
+        split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
+        sampler = self._sampler(panel, split.train)
+        network = ForecastNetwork.build(
+            self.network, torch.Generator().manual_seed(self.training.seed)
+        )
+        start_from_reference(network, sampler, self._rng())
+        validation = self._validation(panel, split)
+        best_step, history = self._train(network, sampler, validation, notify)
+        if validation:
+            calibrate(network, validation)
+        skill = self._judge(network, panel, split)
+        self._absorb(network, panel, best_step)
+        return Learned(network, best_step, pd.DataFrame(history), skill)
+
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.training.seed)
+
+    def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
+        return WindowSampler(
+            panel,
+            stop,
+            look_back=self.network.look_back,
+            context=self.data.context,
+            horizon=self.network.horizon,
+            patch=self.network.patch,
+        )
+
+    def _validation(self, panel: Panel, split: Split) -> Validation:
+        rolled = self.forecasting.decoder == "shift" and len(split.validation) > 64
+        return Validation(
+            panel,
+            split.validation[:: 8 if rolled else 1],
+            split.choose,
+            horizon=self.data.horizon,
+            context=self.data.context,
+            season=self.data.seasons[0],
+            probabilities=self.network.quantiles,
+            forecasting=replace(self.forecasting, n_paths=VALIDATION_PATHS),
+        )
+
+    def _train(
+        self,
+        network: ForecastNetwork,
+        sampler: WindowSampler,
+        validation: Validation,
+        notify: Notify,
+    ) -> tuple[int, list[dict[str, float]]]:
+        """Train; go back to the start where the improvement may be luck."""
+        start = copy.deepcopy(network.state_dict())
+        before = validation.losses(network) if validation else None
+        plan = self.training
+        if before is None:  # nothing to choose by: a short training, the last weights
+            plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
+        result = fit_network(
+            network, sampler, plan, validate=validation if validation else None, notify=notify
+        )
+        if before is not None and result.best_step:
+            evidence = validation.evidence(before, validation.losses(network))
+            if evidence < EVIDENCE:
+                network.load_state_dict(start)
+                return 0, result.history
+        return result.best_step, result.history
+
+    def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
+        """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
+        if not len(split.test):
+            return None
+        with torch.inference_mode():
+            reading = read_origins(network, panel, split.test, context=self.data.context)
+            levels = (0.1, 0.9) if network.output.has_quantiles else ()
+            point, quantiles = self.forecasting(network, reading, self.data.horizon, levels)
+        return judge(panel, split.test, point, quantiles, season=self.data.seasons[0])
+
+    def _absorb(self, network: ForecastNetwork, panel: Panel, best_step: int) -> None:
+        """Let the rows that chose and judged in, too: a short training, or the mixture fitted again."""
+        sampler = self._sampler(panel, panel.lengths)
+        steps = int(ABSORB * best_step)
+        if steps:
+            rate = 0.25 * self.training.learning_rate
+            plan = replace(self.training, max_steps=steps, learning_rate=rate, warm_up=False)
+            fit_network(network, sampler, plan, validate=None, notify=_ignore)
+        elif not best_step:
+            start_from_reference(network, sampler, self._rng(), shape=False)
 
 
 @torch.no_grad()
 def start_from_reference(
-    network: ForecastNetwork, sampler: WindowSampler, rng: np.random.Generator
+    network: ForecastNetwork,
+    sampler: WindowSampler,
+    rng: np.random.Generator,
+    *,
+    shape: bool = True,
 ) -> None:
-    """Fit the mixture of reference forecasts and the shape of their errors to training windows."""
+    """Fit the mixture of reference forecasts to windows, and (``shape``) the shape of their errors."""
     plan = network.plan
     positions = network.positions(sampler.context)
     batch = max(1, min(256, 4 * START_SAMPLES // len(positions)))
@@ -64,140 +186,9 @@ def start_from_reference(
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         known.flatten(0, 1)[chosen].float(),
     )
-    network.output.calibrate(residual)
+    if shape:
+        network.output.calibrate(residual)
 
 
-class Validation:
-    """Scores a network the way it will be used: it reads, then forecasts freely.
-
-    The score is twice the mean pinball loss over the trained quantiles, in units of each series'
-    naive error; with a point output that is the mean absolute scaled error.
-
-    Parameters
-    ----------
-    panel : Panel
-    origins : Origins
-    stop : ndarray of int64, shape (series,)
-        Rows of each series that may be looked at.
-    horizon, context : int
-    season : int
-    probabilities : tuple of float
-    forecasting : Forecasting
-    """
-
-    def __init__(
-        self,
-        panel: Panel,
-        origins: Origins,
-        stop: np.ndarray,
-        *,
-        horizon: int,
-        context: int,
-        season: int,
-        probabilities: tuple[float, ...],
-        forecasting: Forecasting,
-    ) -> None:
-        self.panel, self.origins, self.stop = panel, origins, stop
-        self.horizon, self.context = horizon, context
-        self.probabilities, self.forecasting = probabilities, forecasting
-        self.truth = gather_rows(
-            panel.values, panel.indptr, origins.series, origins.known, stop[origins.series], horizon
-        )
-        self.scale = naive_scale(panel, stop, season)[origins.series]
-
-    def __bool__(self) -> bool:
-        return bool(np.isfinite(self.truth).any())
-
-    def reading(self, network: ForecastNetwork) -> Reading:
-        """Read the rows before each origin, about as many as a training window has."""
-        return read_origins(
-            network, self.panel, self.origins, context=self.context, max_rows=2 * self.context
-        )
-
-    def __call__(self, network: ForecastNetwork) -> float:
-        """Return the score of ``network``; lower is better."""
-        score = float(np.nanmean(self.losses(network)))
-        return score if np.isfinite(score) else float("inf")
-
-    def evidence(self, before: np.ndarray, after: np.ndarray) -> float:
-        """Return by how many standard errors the second losses are lower than the first.
-
-        Losses of origins within one horizon share their truth, and series often move together: the
-        standard error is the larger of those over series and over stretches of one horizon in time.
-        """
-        gain = np.nanmean(before - after, axis=1)
-        stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
-        errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
-        error = np.nanmax([*errors, 0.0])
-        return float(np.nanmean(gain) / error) if error > 0 else float(np.sign(np.nanmean(gain)))
-
-    def losses(self, network: ForecastNetwork) -> np.ndarray:
-        """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is."""
-        with torch.inference_mode():
-            reading = self.reading(network)
-            point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
-        if network.output.has_quantiles:
-            error = self.truth[:, :, None] - quantiles
-            level = np.array(self.probabilities)
-            loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
-        else:
-            loss = np.abs(self.truth - point)
-        return loss / self.scale[:, None]
-
-
-def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
-    """Standard error of the mean gain over origins that are alike within their groups; NaN for one group."""
-    known = np.isfinite(gain)
-    members, index = np.unique(groups[known], return_inverse=True)
-    if len(members) < 2:
-        return float("nan")
-    total = np.bincount(index, gain[known] - gain[known].mean())
-    many = len(members) / (len(members) - 1)
-    return float(np.sqrt(many * (total**2).sum()) / known.sum())
-
-
-@torch.no_grad()
-def calibrate(network: ForecastNetwork, validation: Validation) -> None:
-    """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
-
-    A quantile at probability p is moved away from the median by the factor that would have put a share
-    p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
-    shrunk towards no change where there are few origins.
-    """
-    if network.plan.horizon != validation.horizon:
-        return  # a network that rolls on draws its own paths
-    reading = validation.reading(network)
-    head = network.say(reading.rows, reading.state)
-    truth = torch.from_numpy(validation.truth)
-    if isinstance(network.output, QuantileOutput):
-        target = network.relative_target(truth, head)
-        _widen(network.output, (target - head.location), network.output.trained(head), head.location)
-    grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
-    curve = network.quantiles(head, grid[None, None, :]).contiguous()
-    below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
-    probability = grid[below.clamp(0, PIT_GRID - 1)]
-    network.path_factor.copy_(copula_factor(probability.masked_fill(truth.isnan(), torch.nan)))
-
-
-def _widen(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> None:
-    """Scale the distance of each trained quantile from the median by what validation asks for."""
-    origins = float((~error.isnan()).any(-1).sum())
-    share = origins / (origins + 50.0)
-    offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
-    ratio = error.unsqueeze(-1) / offset
-    factor = torch.ones(len(output.levels))
-    for i, level in enumerate(output.levels.tolist()):
-        if i == output.middle:
-            continue
-        known = ratio[..., i][torch.isfinite(ratio[..., i])]
-        if len(known):
-            wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
-            factor[i] = float(wanted) ** share
-    gap = softplus(output.log_gap)
-    below = -gap[:, : output.middle].flip(-1).cumsum(-1).flip(-1)
-    above = gap[:, output.middle :].cumsum(-1)
-    centre = torch.zeros(len(gap), 1)
-    moved = torch.cat([below, centre, above], -1) * factor
-    wider = moved.diff(dim=-1)
-    wider = torch.maximum(wider, 0.05 * gap)  # quantiles stay in order
-    output.log_gap.copy_(torch.expm1(wider).log())
+def _ignore(step: int, metrics: dict[str, float]) -> None:
+    """Listen to nothing."""

@@ -100,7 +100,9 @@ def from_stored(
     forecaster.network_ = network
     ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
     panel = Panel(arrays["values"], arrays["indptr"], ids, arrays["times"], forecaster.axis_)
-    state = tuple(torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state."))
+    state = tuple(
+        torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state.")
+    )
     forecaster.memory_ = memory(panel, Reading(torch.tensor(arrays["rows"]), state))
     forecaster.is_fitted_ = True
     return forecaster

@@ -106,7 +106,9 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     seasons = choose_seasons(panel, wishes.season)
     patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else wishes.patch
     context = wishes.context_length
-    context = choose_context(panel, seasons, patch) if context is None else -(-context // patch) * patch
+    context = (
+        choose_context(panel, seasons, patch) if context is None else -(-context // patch) * patch
+    )
     representation = wishes.representation
     if representation == "auto":
         counts = wishes.output == "negative_binomial"
@@ -154,8 +156,10 @@ def choose_representation(panel: Panel, seasons: tuple[int, ...]) -> str:
     fifth or more. Without a season, forecasts are relative to the last value (difference, log return).
     """
     anchor_level = seasons[0] > 1
-    return ("log" if anchor_level else "log_return") if _is_multiplicative(panel, seasons[0]) else (
-        "level" if anchor_level else "difference"
+    return (
+        ("log" if anchor_level else "log_return")
+        if _is_multiplicative(panel, seasons[0])
+        else ("level" if anchor_level else "difference")
     )
 
 

@@ -18,10 +18,16 @@ def summarise(forecaster: RNNForecaster) -> str:
     panel, axis = forecaster.memory_.panel, forecaster.axis_
     rows = [
         ("series", f"{len(panel)}, frequency {axis.freq}"),
-        ("horizon", f"{plan.horizon} steps, decoder {forecaster.decoder}, output {forecaster.output}"),
+        (
+            "horizon",
+            f"{plan.horizon} steps, decoder {forecaster.decoder}, output {forecaster.output}",
+        ),
         ("seasons", ", ".join(str(s) for s in plan.seasons if s > 1) or "none"),
         ("representation", f"{plan.representation}, scale over {plan.window} rows"),
-        ("window", f"{plan.context} rows read {plan.patch} at a time, {network.plan.look_back} rows before them"),
+        (
+            "window",
+            f"{plan.context} rows read {plan.patch} at a time, {network.plan.look_back} rows before them",
+        ),
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
     total = 0
@@ -31,8 +37,14 @@ def summarise(forecaster: RNNForecaster) -> str:
         rows.append((f"block {name}", f"{count:,} parameters"))
     rows += [
         ("parameters", f"{total:,}"),
-        ("training", f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}"),
-        ("verdict", "not enough rows to judge" if forecaster.skill_ is None else forecaster.skill_.verdict),
+        (
+            "training",
+            f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}",
+        ),
+        (
+            "verdict",
+            "not enough rows to judge" if forecaster.skill_ is None else forecaster.skill_.verdict,
+        ),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]

@@ -219,7 +219,9 @@ class _TrainingModule(pl.LightningModule):
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
         self.step = 0
-        self.stretch: list[tuple[float, float]] = []  # (loss, gradient norm) since the last validation
+        self.stretch: list[
+            tuple[float, float]
+        ] = []  # (loss, gradient norm) since the last validation
         self.history: list[dict[str, float]] = []
         self.best_step = 0
         self.best_score = math.inf
@@ -285,7 +287,9 @@ class _TrainingModule(pl.LightningModule):
         score = math.nan if self.validate is None else self.validate(network)
         if self.validate is None or score < self.best_score:
             self.best_score, self.best_step, self.waited = score, self.step, 0
-            self.best_weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+            self.best_weights = {
+                k: v.detach().cpu().clone() for k, v in network.state_dict().items()
+            }
         else:
             self.waited += 1
         return score

@@ -77,7 +77,9 @@ class WindowSampler:
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
 
-    def draw(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    def draw(
+        self, batch_size: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return a batch of windows.
 
         Returns
@@ -94,9 +96,7 @@ class WindowSampler:
         start -= rng.integers(0, self.patch, batch_size)
         return self.gather(series, start)
 
-    def gather(
-        self, series: np.ndarray, start: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def gather(self, series: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the windows whose read part begins at row ``start`` of each series."""
         count = self.look_back + self.context + self.horizon
         first, stop = start - self.look_back, self.stop[series]

@@ -79,9 +79,7 @@ class MixtureHead(nn.Module):
         weights = torch.softmax(self.mixture + said[..., 3:], -1)
         location = (weights * references).sum(-1) + self.unit * said[..., 0]
         unit = self.unit.expand_as(location)
-        return HeadValues(
-            location, said[..., 1:3], unit, anchor.unsqueeze(-1), scale.unsqueeze(-1)
-        )
+        return HeadValues(location, said[..., 1:3], unit, anchor.unsqueeze(-1), scale.unsqueeze(-1))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; the last layer is zero."""

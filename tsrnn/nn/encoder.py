@@ -69,7 +69,9 @@ class RecurrentEncoder(nn.Module):
         for i, layer in enumerate(self.layers):
             if i:
                 x = dropout(x, self.dropout, generator)
-            before = None if state is None else tuple(part[i : i + 1].contiguous() for part in state)
+            before = (
+                None if state is None else tuple(part[i : i + 1].contiguous() for part in state)
+            )
             x, after = layer(x, before if self.cell == "lstm" or before is None else before[0])
             new.append(after if self.cell == "lstm" else (after,))
         return x, tuple(torch.cat(parts) for parts in zip(*new, strict=True))
@@ -87,7 +89,9 @@ class RecurrentEncoder(nn.Module):
                             block.copy_(_orthogonal(self.hidden_size, generator))
                     elif name.startswith("weight_ih"):
                         bound = math.sqrt(3.0 / weight.shape[1])
-                        draw = torch.empty(weight.shape).uniform_(-bound, bound, generator=generator)
+                        draw = torch.empty(weight.shape).uniform_(
+                            -bound, bound, generator=generator
+                        )
                         weight.copy_(draw / math.sqrt(2.0))
                     else:
                         weight.zero_()

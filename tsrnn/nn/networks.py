@@ -153,7 +153,10 @@ class ForecastNetwork(nn.Module):
         before = positions - patch
         parts += [
             safe_ratio(anchor - scale.anchor[:, before].unsqueeze(-1), unit),
-            safe_ratio(scale.last[:, positions].unsqueeze(-1) - scale.mean[:, positions].unsqueeze(-1), unit),
+            safe_ratio(
+                scale.last[:, positions].unsqueeze(-1) - scale.mean[:, positions].unsqueeze(-1),
+                unit,
+            ),
             safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
         ]
         age = (~scale.last.isnan()).cumsum(1)[:, positions].unsqueeze(-1)

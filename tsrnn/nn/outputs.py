@@ -182,7 +182,9 @@ class NormalOutput(Output):
     def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Quantiles of the normal distribution."""
         sigma = (head.spread().mean(-1) / NORMAL_MAE).double().unsqueeze(-1)
-        return head.location.double().unsqueeze(-1) + sigma * torch.special.ndtri(probability.double())
+        return head.location.double().unsqueeze(-1) + sigma * torch.special.ndtri(
+            probability.double()
+        )
 
     def calibrate(self, residual: Tensor) -> None:
         """The unit already is the normal's mean absolute deviation."""
@@ -263,6 +265,8 @@ def make_output(name: str, *, quantiles: tuple[float, ...], horizon: int) -> Out
         return QuantileOutput(quantiles, horizon)
     if name == "student_t":
         return StudentTOutput(horizon)
-    return {"point": PointOutput, "normal": NormalOutput, "negative_binomial": NegativeBinomialOutput}[
-        name
-    ]()
+    return {
+        "point": PointOutput,
+        "normal": NormalOutput,
+        "negative_binomial": NegativeBinomialOutput,
+    }[name]()
