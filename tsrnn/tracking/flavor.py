@@ -6,6 +6,7 @@ from MLflow is as safe to load as one from disk.
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,12 @@ import pandas as pd
 import yaml
 from mlflow import pyfunc
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
-from mlflow.models.utils import _save_example
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.tracking.artifact_utils import _download_artifact_from_uri
-from mlflow.types.schema import ParamSchema, ParamSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
 from mlflow.utils.environment import (
     _CONDA_ENV_FILE_NAME,
     _PYTHON_ENV_FILE_NAME,
@@ -39,6 +40,16 @@ __all__ = ["FLAVOR_NAME", "get_default_pip_requirements", "load_model", "log_mod
 
 FLAVOR_NAME = "tsrnn"
 _DATA = "forecaster"
+_EXAMPLE = "input_example.json"
+_SERVING = "serving_input_example.json"
+# MLflow would refuse whole numbers under "double", and missing ones under "long"; the gate checks both
+_TYPES = {
+    "f": DataType.double,
+    "i": AnyType(),
+    "u": AnyType(),
+    "b": AnyType(),
+    "M": DataType.datetime,
+}
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "safetensors", "mlflow")
 
 
@@ -68,7 +79,7 @@ def save_model(
     mlflow_model : mlflow.models.Model, optional
         Filled in by ``Model.log``.
     signature : ModelSignature, optional
-        Inferred from ``input_example`` when not given.
+        From ``input_example`` when not given.
     input_example : pandas.DataFrame, optional
         A few rows of history in the form that was fitted.
     pip_requirements : list of str, optional
@@ -87,8 +98,8 @@ def save_model(
     forecaster.save(folder / _DATA)
     model = Model() if mlflow_model is None else mlflow_model
     model.signature = signature or _signature(forecaster, input_example)
-    if _is_plain(input_example):
-        _save_example(model, input_example, str(folder))
+    if _schema(input_example) is not None:
+        _save_example(model, input_example, folder)
     if metadata is not None:
         model.metadata = metadata
     pyfunc.add_to_model(
@@ -200,20 +211,33 @@ def _signature(forecaster: Any, example: Any) -> ModelSignature:
     params = ParamSchema(
         [ParamSpec("horizon", "long", 0), ParamSpec("level", "double", [], shape=(-1,))]
     )
-    if not _is_plain(example):
-        return ModelSignature(params=params)
-    forecast = forecaster.predict()
-    inferred = infer_signature(example, forecast if _is_plain(forecast) else None)
-    return ModelSignature(inputs=inferred.inputs, outputs=inferred.outputs, params=params)
+    inputs = _schema(example)
+    outputs = None if inputs is None else _schema(forecaster.predict())
+    return ModelSignature(inputs=inputs, outputs=outputs, params=params)
 
 
-def _is_plain(frame: Any) -> bool:
-    """Whether MLflow's schema can hold the frame: long, and no time zone, period or category."""
-    return (
-        isinstance(frame, pd.DataFrame)
-        and isinstance(frame.index, pd.RangeIndex)
-        and not any(
-            isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype, pd.CategoricalDtype))
-            for dtype in frame.dtypes
-        )
+def _schema(frame: Any) -> Schema | None:
+    """Return MLflow's schema of a long frame; None for a frame that it can't express."""
+    if not isinstance(frame, pd.DataFrame) or not isinstance(frame.index, pd.RangeIndex):
+        return None
+    columns = []
+    for name, dtype in frame.dtypes.items():
+        kind = getattr(dtype, "kind", "O")
+        if isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype, pd.CategoricalDtype)):
+            return None
+        columns.append(ColSpec(_TYPES.get(kind, DataType.string), str(name)))
+    return Schema(columns)
+
+
+def _save_example(model: Model, frame: pd.DataFrame, folder: Path) -> None:
+    split = json.loads(
+        frame.to_json(orient="split", index=False, date_format="iso", double_precision=15)
     )
+    (folder / _EXAMPLE).write_text(json.dumps(split), encoding="utf-8")
+    (folder / _SERVING).write_text(json.dumps({"dataframe_split": split}), encoding="utf-8")
+    model.saved_input_example_info = {
+        "artifact_path": _EXAMPLE,
+        "type": "dataframe",
+        "pandas_orient": "split",
+        "serving_input_path": _SERVING,
+    }

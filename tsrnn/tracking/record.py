@@ -152,7 +152,7 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
 def past_frame(forecaster: Forecaster, panel: Panel, *, steps: int = 3) -> Any:
     """Return the newest ``steps`` rows of the first series in the kind of frame that was fitted."""
     few = panel.select(np.array([0])).tail(steps)
-    column = {forecaster.format_.target_name: few.values[None, :].astype(np.float64)}
+    column = {forecaster.format_.target_name: few.values[None, :]}
     return forecaster.format_.write(few.ids, few.times[None, :], panel.axis, column)
 
 
