@@ -355,9 +355,12 @@ def test_times_in_another_unit_are_brought_to_the_fitted_one():
     [
         (
             pd.date_range("2024-01-01", periods=10, freq="h"),
-            "follow the frequency 'D', as fitted.*They follow 'h'",
+            "follow the fitted frequency 'D'.*They follow 'h'",
         ),
-        (pd.date_range("2024-01-01", periods=10, freq="W-MON"), "fitted frequency 'D'|Got 'W-MON'"),
+        (
+            pd.date_range("2024-01-01", periods=10, freq="W-MON"),
+            "fitted frequency 'D'. Got 'W-MON' for series 'A'",
+        ),
         (DAYS.tz_localize("UTC"), "datetimes without a time zone. Got datetimes in the zone UTC"),
         (np.arange(10), "datetimes without a time zone. Got integers"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import DataError, FrequencyError
-from tsrnn.frequency import first_misfit, infer_axis, most_frequent, tick_name, within
+from tsrnn.frequency import first_misfit, infer_axis, is_complete, most_frequent, usual_name, within
 from tsrnn.layout import Layout
 from tsrnn.offsets import axis_from_calendar, axis_from_freq
 
@@ -29,11 +29,11 @@ def settle_axis(
         The times fit no frequency, or not the stated one, or series have different ones.
     """
     if calendar is not None:
-        axis = axis_from_calendar(bare, calendar, layout.times)
-        check_axis(axis, layout, name)
+        axis = replace(axis_from_calendar(bare, calendar, layout.times), stated=True)
+        _check_sessions(axis, layout, name)
         return axis
     if freq is not None:
-        axis = axis_from_freq(bare, freq)
+        axis = replace(axis_from_freq(bare, freq), stated=True)
         if axis.grid == "session" and not axis.holidays:
             axis = replace(axis, observed=_share_of_sessions(axis, layout) >= _USUAL_SHARE)
         _check_stated(axis, layout, name, bare)
@@ -42,24 +42,40 @@ def settle_axis(
         if found is None:
             raise _no_frequency(bare, layout, name)
         axis = found
-        _check_same_step(axis, layout, name)
+        if not is_complete(axis, layout.times, layout.indptr):
+            _check_same_step(axis, layout, name)
     if axis.observed:
         _note_holidays(axis, layout, notes)
     return axis
 
 
 def check_axis(axis: TimeAxis, layout: Layout, name: str) -> None:
-    """Raise FrequencyError unless every row lies on ``axis``, the calendar given or the step fitted."""
+    """Raise FrequencyError unless every row lies on the fitted ``axis``."""
+    if axis.grid == "session" and not axis.observed:
+        _check_sessions(axis, layout, name)
+        return
     row = first_misfit(axis, layout.times, layout.indptr)
     if row is not None:
-        if axis.grid == "session" and not axis.fits(layout.times[row : row + 1])[0]:
-            calendar = f"calendar {axis.exchange!r}" if axis.exchange else "calendar"
-            raise FrequencyError(
-                f"Times in {name} must be sessions of the {calendar}. Got {layout.where(row, axis)}, which is none. "
-                "Drop such rows, or correct calendar=."
-            )
-        raise _misfit(axis, layout, name, row, "as fitted")
-    _check_same_step(axis, layout, name)
+        raise _misfit(axis, layout, name, row)
+    if not axis.stated and not is_complete(axis, layout.times, layout.indptr):
+        _check_same_step(axis, layout, name, fitted=True)
+
+
+def _check_sessions(axis: TimeAxis, layout: Layout, name: str) -> None:
+    """Raise FrequencyError unless every row lies on a session of the calendar."""
+    off = ~axis.fits(layout.times)
+    if off.any():
+        calendar = f"calendar {axis.exchange!r}" if axis.exchange else "calendar"
+        raise FrequencyError(
+            f"Times in {name} must be sessions of the {calendar}. Got {layout.where(int(off.argmax()), axis)}, which is none "
+            f"({int(off.sum())} such rows). Drop them, or correct calendar=."
+        )
+    row = first_misfit(axis, layout.times, layout.indptr)
+    if row is not None:
+        raise FrequencyError(
+            f"A calendar needs one row per session in {name}. Got {layout.where(row, axis)}{_after(axis, layout, row)}. "
+            "Bring the rows to days with tsrnn.regularize(df, freq='D'), or leave out calendar=."
+        )
 
 
 def _check_stated(axis: TimeAxis, layout: Layout, name: str, bare: TimeAxis) -> None:
@@ -82,7 +98,7 @@ def _own_axis(axis: TimeAxis, layout: Layout, i: int) -> TimeAxis | None:
     return None if len(times) < 3 else infer_axis(bare, times, np.array([0, len(times)]))
 
 
-def _check_same_step(axis: TimeAxis, layout: Layout, name: str) -> None:
+def _check_same_step(axis: TimeAxis, layout: Layout, name: str, *, fitted: bool = False) -> None:
     """Raise FrequencyError if a series never takes the common step, and follows a longer one of its own."""
     position = axis.position(layout.times)
     gaps = np.diff(position, prepend=position[0])
@@ -94,38 +110,47 @@ def _check_same_step(axis: TimeAxis, layout: Layout, name: str) -> None:
     for i in np.flatnonzero((smallest > axis.step) & several):
         own = _own_axis(axis, layout, int(i))
         if own is not None and (own.grid, own.step) != (axis.grid, axis.step):
-            raise _mixed(layout, name, int(i), own, axis)
-    if axis.grid == "day" and axis.step == 1:
-        _check_weekends(axis, layout, name, position)
+            raise _mixed(layout, name, int(i), own, axis, fitted=fitted)
+    if axis.grid == "day" and axis.step == 1 and (fitted or len(layout.ids) > 1):
+        _check_weekends(axis, layout, name, position, fitted=fitted)
 
 
-def _check_weekends(axis: TimeAxis, layout: Layout, name: str, days: np.ndarray) -> None:
+def _check_weekends(
+    axis: TimeAxis, layout: Layout, name: str, days: np.ndarray, *, fitted: bool
+) -> None:
     """Raise FrequencyError if some series have weekends and another, long enough to tell, has none."""
-    if len(layout.ids) < 2:
-        return
     weekend = (days + 3) % 7 >= 5
     weekends = np.add.reduceat(weekend, layout.indptr[:-1])
     for i in np.flatnonzero((weekends == 0) & (np.diff(layout.indptr) >= 10)):
         own = _own_axis(axis, layout, int(i))
         if own is not None and own.grid == "session":
-            raise _mixed(layout, name, int(i), own, axis)
+            raise _mixed(layout, name, int(i), own, axis, fitted=fitted)
 
 
-def _mixed(layout: Layout, name: str, i: int, own: TimeAxis, axis: TimeAxis) -> FrequencyError:
+def _mixed(
+    layout: Layout, name: str, i: int, own: TimeAxis, axis: TimeAxis, *, fitted: bool
+) -> FrequencyError:
+    if fitted:
+        of = f" for series {layout.ids[i]!r}" if layout.named else ""
+        return FrequencyError(
+            f"Times in {name} must follow the fitted frequency {axis.freq!r}. Got {own.freq!r}{of}. "
+            f"Bring the rows to {axis.freq!r}, or fit on rows of their own frequency."
+        )
     others = (j for j in range(len(layout.ids)) if j != i)
     other = next(
         (j for j in others if (found := _own_axis(axis, layout, j)) and found.freq == axis.freq),
         None,
     )
     rest = f"series {layout.ids[other]!r}" if other is not None else "the others"
-    if len(layout.ids) == 1:
-        return FrequencyError(
-            f"Times in {name} must follow the fitted frequency {axis.freq!r}. Got {own.freq!r}. "
-            f"Bring the frame to {axis.freq!r}, or fit on frames of its own frequency."
-        )
+    return _two_steps(
+        f"{own.freq!r} for series {layout.ids[i]!r} and {axis.freq!r} for {rest} in {name}"
+    )
+
+
+def _two_steps(got: str) -> FrequencyError:
     return FrequencyError(
-        f"All series must have one frequency. Got {own.freq!r} for series {layout.ids[i]!r} and {axis.freq!r} for {rest} "
-        f"in {name}. Fit each frequency by itself, or bring them together with tsrnn.regularize(df, freq)."
+        f"All series must have one frequency. Got {got}. Fit each frequency by itself, or bring them together "
+        "with tsrnn.regularize(df, freq)."
     )
 
 
@@ -153,11 +178,11 @@ def _after(axis: TimeAxis, layout: Layout, row: int) -> str:
     return f" after {axis.label(layout.times[before])}" if same else ""
 
 
-def _misfit(axis: TimeAxis, layout: Layout, name: str, row: int, why: str) -> FrequencyError:
+def _misfit(axis: TimeAxis, layout: Layout, name: str, row: int) -> FrequencyError:
     own = _own_axis(axis, layout, layout.series_of(row))
     got = f" They follow {own.freq!r}." if own is not None else ""
     return FrequencyError(
-        f"Times in {name} must follow the frequency {axis.freq!r}, {why}. Got {layout.where(row, axis)}"
+        f"Times in {name} must follow the fitted frequency {axis.freq!r}. Got {layout.where(row, axis)}"
         f"{_after(axis, layout, row)}.{got} Put the rows on the grid with tsrnn.regularize(df, freq={axis.freq!r})."
     )
 
@@ -172,19 +197,18 @@ def _no_frequency(bare: TimeAxis, layout: Layout, name: str) -> DataError:
     two = _two_frequencies(bare, layout)
     if two is not None:
         i, first, j, second = two
-        return FrequencyError(
-            f"All series must have one frequency. Got {first.freq!r} for series {layout.ids[i]!r} and {second.freq!r} for "
-            f"series {layout.ids[j]!r} in {name}. Fit each frequency by itself, or bring them together with tsrnn.regularize(df, freq)."
+        return _two_steps(
+            f"{first.freq!r} for series {layout.ids[i]!r} and {second.freq!r} for series {layout.ids[j]!r} in {name}"
         )
     gap = most_frequent(gaps)
     step = replace(bare, freq=str(gap), step=gap)
     row = first_misfit(step, layout.times, layout.indptr)
     row = 1 if row is None else row
-    usual = str(gap) if bare.kind != "datetime" else tick_name(gap, bare.unit)
+    usual = str(gap) if bare.kind != "datetime" else usual_name(gap, bare.unit)
     values, counts = np.unique(gaps, return_counts=True)
     likely = values[np.argsort(-counts, kind="stable")[:3]]
     candidates = [
-        str(g) if bare.kind != "datetime" else tick_name(int(g), bare.unit) for g in likely
+        str(g) if bare.kind != "datetime" else usual_name(int(g), bare.unit) for g in likely
     ]
     return FrequencyError(
         f"Times in {name} must follow one frequency. Got {layout.where(row, bare)}{_after(bare, layout, row)}, while the usual step is "

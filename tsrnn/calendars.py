@@ -54,6 +54,8 @@ class TimeAxis:
         Name of the exchange the holidays came from.
     observed : bool, default False
         The observed sessions are the steps, since no calendar is known: nothing is ever missing.
+    stated : bool, default False
+        The caller stated the frequency: a series that only takes longer steps has gaps.
     dtype : str, default "int64"
         Integer type of the caller's time column.
 
@@ -92,6 +94,7 @@ class TimeAxis:
     holidays: tuple[str, ...] = field(default=(), repr=False)
     exchange: str | None = None
     observed: bool = False
+    stated: bool = field(default=False, compare=False)
     dtype: str = "int64"
 
     # ---- defaults ------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def read_panel(
     if axis is not None:
         stamps = _in_unit_of(axis, stamps, time_name)
     layout, values, weights = _arrange(source, stamps)
-    target_name = _called(source.format.target_name, "the values", upper=True)
+    target_name = _called(source.format.target_name, "the target", upper=True)
     _check_values(values, layout, stamps.bare, target_name)
     notes: list[str] = []
     if axis is None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import FIRST_BUSINESS_DAY, LAST_BUSINESS_DAY, MONTH_END, PER_SECOND, TimeAxis
 
-__all__ = ["first_misfit", "infer_axis"]
+__all__ = ["first_misfit", "infer_axis", "is_complete"]
 
+_SAMPLE = 200_000  # rows that propose a step, checked against all
+_BLOCK = 1_000_000  # rows checked at a time
+_SPECIAL = 0.02  # share of sessions outside the week pattern, at most
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_TICKS = {"h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3}
 _MONTH_RULES = {1: "MS", MONTH_END: "ME", FIRST_BUSINESS_DAY: "BMS", LAST_BUSINESS_DAY: "BME"}
 
 
@@ -32,18 +37,21 @@ def infer_axis(bare: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> TimeAxi
     indptr : ndarray of int64, shape (series + 1,)
         Offsets of the series.
     """
+    head = min(len(times), _SAMPLE)
+    axis = _infer(bare, times[:head], np.append(indptr[indptr < head], head))
+    if head == len(times) or (axis is not None and first_misfit(axis, times, indptr) is None):
+        return axis
+    return _infer(bare, times, indptr)
+
+
+def _infer(bare: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> TimeAxis | None:
     if bare.kind == "period":
-        step = int(getattr(pd.PeriodDtype(bare.freq), "freq").n)  # noqa: B009 - missing in the stubs
-        bare = replace(bare, step=step)
+        bare = replace(bare, step=int(cast(Any, pd.PeriodDtype(bare.freq)).freq.n))
     gaps = within(np.diff(times), indptr)
     if gaps.size == 0:
-        return (
-            replace(bare, freq="1")
-            if bare.kind == "integer"
-            else bare
-            if bare.kind == "period"
-            else None
-        )
+        if bare.kind == "datetime":
+            return None
+        return replace(bare, freq="1") if bare.kind == "integer" else bare
     for axis in _candidates(bare, times, indptr, gaps):
         if first_misfit(axis, times, indptr) is None:
             return axis
@@ -59,25 +67,49 @@ def within(differences: np.ndarray, indptr: np.ndarray) -> np.ndarray:
 
 def first_misfit(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> int | None:
     """Return the first row whose stamp is not on ``axis`` or not whole steps after the one before."""
-    misfit = ~axis.fits(times) if axis.grid != "tick" or axis.anchor is not None else None
-    if not axis.observed:
-        gaps = np.diff(axis.position(times))
-        bad = (gaps % axis.step != 0) | (gaps <= 0)
-        bad[_borders(indptr)] = False
-        misfit = np.zeros(times.size, dtype=bool) if misfit is None else misfit
-        misfit[1:] |= bad
-    elif misfit is not None:
-        # special sessions outside the week pattern have been seen to be rare
-        misfit[:] = False
-    if axis.grid != "tick" and misfit is not None:
-        of_day = np.diff(axis.wall(times) % axis.ticks_per_day) != 0
-        of_day[_borders(indptr)] = False
-        misfit[1:] |= of_day
-    return None if misfit is None or not misfit.any() else int(misfit.argmax())
+    off_week = None
+    if axis.observed:
+        off_week = np.concatenate([~axis.fits(times[rows]) for rows in _blocks(len(times))])
+        # a few sessions outside the week pattern are special ones; many are another frequency
+        if off_week.sum() > 1 and off_week.mean() > _SPECIAL:
+            return int(off_week.argmax())
+    for rows, borders in _blocks_with_borders(indptr):
+        part = times[rows]
+        misfit = np.zeros(part.size, dtype=bool) if axis.observed else ~axis.fits(part)
+        if not axis.observed:
+            gaps = np.diff(axis.position(part))
+            gaps[borders] = axis.step
+            misfit[1:] |= (gaps % axis.step != 0) | (gaps <= 0)
+        if axis.grid != "tick":
+            of_day = np.diff(axis.wall(part) % axis.ticks_per_day)
+            of_day[borders] = 0
+            misfit[1:] |= of_day != 0
+        if misfit.any():
+            return rows.start + int(misfit.argmax())
+    return None
 
 
-def _borders(indptr: np.ndarray) -> np.ndarray:
-    return indptr[1:-1][(indptr[1:-1] > 0) & (indptr[1:-1] < indptr[-1])] - 1
+def is_complete(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> bool:
+    """Return whether each row is exactly one step after the one before in its series."""
+    for rows, borders in _blocks_with_borders(indptr):
+        gaps = np.diff(axis.position(times[rows]))
+        gaps[borders] = axis.step
+        if (gaps != axis.step).any():
+            return False
+    return True
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Cut rows into stretches that overlap by one row: what is computed on the way stays small."""
+    for start in range(0, rows, _BLOCK):
+        yield slice(max(start - 1, 0), min(start + _BLOCK, rows))
+
+
+def _blocks_with_borders(indptr: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Return such stretches, and in each the differences that go from one series to the next."""
+    for rows in _blocks(int(indptr[-1])):
+        low, high = np.searchsorted(indptr, (rows.start + 1, rows.stop))
+        yield rows, indptr[low:high] - rows.start - 1
 
 
 def most_frequent(gaps: np.ndarray) -> int:
@@ -125,19 +157,31 @@ def tick_name(step: int, unit: str) -> str:
     >>> tick_name(1800, "s")
     '30min'
     """
-    for name, seconds in (("h", 3600), ("min", 60), ("s", 1)):
-        if step % (seconds * PER_SECOND[unit]) == 0:
-            count = step // (seconds * PER_SECOND[unit])
-            return name if count == 1 else f"{count}{name}"
-    name, step = next(
-        (
-            (n, step // (PER_SECOND[unit] // PER_SECOND[n]))
-            for n in ("ms", "us")
-            if PER_SECOND[n] < PER_SECOND[unit] and step % (PER_SECOND[unit] // PER_SECOND[n]) == 0
-        ),
-        (unit, step),
-    )
-    return f"{step}{name}"
+    nanoseconds = step * (PER_SECOND["ns"] // PER_SECOND[unit])
+    for name, size in _TICKS.items():
+        if nanoseconds % size == 0:
+            return name if nanoseconds == size else f"{nanoseconds // size}{name}"
+    return f"{nanoseconds}ns"
+
+
+def usual_name(step: int, unit: str) -> str:
+    """Return the alias a user would write for about ``step`` units of time, for messages."""
+    days, rest = divmod(step, 86400 * PER_SECOND[unit])
+    if rest or not days:
+        return tick_name(step, unit)
+    named = {
+        7: "W",
+        28: "MS",
+        29: "MS",
+        30: "MS",
+        31: "MS",
+        90: "QS",
+        91: "QS",
+        92: "QS",
+        365: "YS",
+        366: "YS",
+    }
+    return named.get(days, "D" if days == 1 else f"{days}D")
 
 
 def _calendar_candidates(
@@ -200,7 +244,7 @@ def _month_axis(bare: TimeAxis, step: int, anchor: int | None, day: int) -> Time
 def _week_pattern(days: np.ndarray, indptr: np.ndarray) -> str | None:
     """Return the week days with sessions ("1111100"), or None where every day of the week has rows."""
     seen = np.bincount((days + 3) % 7, minlength=7)
-    usual = seen > 0.02 * seen.max()
+    usual = seen > _SPECIAL * seen.max()
     free = np.flatnonzero(~usual)
     weeks = float((days[indptr[1:] - 1] - days[indptr[:-1]]).sum()) / 7
     if free.size == 0 or free.size > 3:

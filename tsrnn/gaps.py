@@ -8,6 +8,7 @@ import numpy as np
 
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import FrequencyError
+from tsrnn.frequency import is_complete
 from tsrnn.layout import Layout
 
 __all__ = ["Filled", "fill_gaps"]
@@ -54,13 +55,11 @@ def fill_gaps(
         A series would grow more than tenfold: its times follow another step.
     """
     given = Filled(values, layout.times, weights, layout.indptr, values)
-    if axis.observed or len(layout.times) < 2:
+    if axis.observed or is_complete(axis, layout.times, layout.indptr):
         return given
     position = axis.position(layout.times)
     steps = np.diff(position)
     steps[layout.indptr[1:-1] - 1] = axis.step
-    if (steps == axis.step).all():
-        return given
     steps //= axis.step
     offset = np.concatenate([[0], np.cumsum(steps)])
     rows = int(offset[-1]) + 1

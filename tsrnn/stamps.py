@@ -193,7 +193,7 @@ def _read_integers(column: pd.Series, name: str) -> Stamps:
 def _refused(column: pd.Series, name: str, remedy: str) -> DataError:
     return DataError(
         f"Times in {name} must be datetimes, periods or integers. Got dtype {column.dtype} "
-        f"(first value {column.iloc[0]!r}). To use it, {remedy}."
+        f"(first value {column.iloc[0]}). To use it, {remedy}."
     )
 
 
