@@ -127,7 +127,9 @@ def _places(result: PipelineResult) -> str:
             lines.append(
                 f"         {run['run_id'][:8]}  {when}  MASE {run.get(metric, math.nan):.4f}  {words}"
             )
-    lines.append("Compare  tsrnn ui   (or: make ui), then open the experiment and select the runs")
+    if result.page is not None:
+        lines.append("Compare  tsrnn ui   (or: make ui), then open")
+        lines.append(f"         {result.page}")
     lines.append(f"Done in {result.seconds:.0f} s")
     return "\n".join(lines)
 
@@ -151,10 +153,10 @@ def _coverage_title(column: object) -> str:
 
 
 def _decimals(values: Sequence[float] | pd.Series) -> int:
-    """Return the decimals that show about four digits of the largest value."""
+    """Return the decimals that show five digits of the largest value."""
     finite = [abs(float(v)) for v in values if math.isfinite(float(v))]
     largest = max(finite, default=0.0)
-    return 3 if largest == 0 else min(max(3 - math.floor(math.log10(largest)), 0), 12)
+    return 4 if largest == 0 else min(max(4 - math.floor(math.log10(largest)), 0), 12)
 
 
 def _number(value: float, decimals: int) -> str:

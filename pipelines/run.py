@@ -17,6 +17,7 @@ from . import steps
 from .files import write_text
 from .load import load
 from .report import describe_data, describe_run, describe_scores
+from .ui import experiment_page
 
 if TYPE_CHECKING:
     from tsrnn.backtest import BacktestResult
@@ -53,6 +54,8 @@ class PipelineResult:
     runs : pandas.DataFrame
         The finished runs of the experiment, newest first, this one on top; empty where MLflow could
         not be reached.
+    page : str or None
+        Address of the comparison while ``tsrnn ui`` runs, or on the MLflow server.
     seconds : float
         Wall-clock time of the whole run.
     """
@@ -65,6 +68,7 @@ class PipelineResult:
     forecaster: RNNForecaster
     files: dict[str, Path]
     runs: pd.DataFrame
+    page: str | None
     seconds: float
 
 
@@ -147,6 +151,7 @@ def run_pipeline(
         forecaster=forecaster,
         files=files,
         runs=_finished_runs(spec, run),
+        page=None if run.experiment_id is None else experiment_page(run.uri, run.experiment_id),
         seconds=time.monotonic() - began,
     )
     write_text(spec.folder / "report.txt", describe_run(done))

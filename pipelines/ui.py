@@ -7,7 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-__all__ = ["serve", "server_command"]
+__all__ = ["experiment_page", "serve", "server_command"]
+
+HOST, PORT = "127.0.0.1", 5000
+
+
+def experiment_page(uri: str, experiment_id: str) -> str:
+    """Return the address at which the runs of an experiment are compared in charts."""
+    server = uri if uri.startswith(("http://", "https://")) else f"http://{HOST}:{PORT}"
+    return (
+        f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs"
+        "?workflowType=machine_learning&compareRunsMode=CHART"
+    )
 
 
 def server_command(uri: str, *, host: str, port: int) -> list[str]:

@@ -2,6 +2,9 @@
 
 import io
 import math
+import subprocess
+import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +15,13 @@ import pytest
 from tsrnn.pipelines import files, load, report, steps
 from tsrnn.pipelines.run import check_pipeline, run_pipeline
 from tsrnn.pipelines.spec import DataSpec, read_spec
-from tsrnn.pipelines.ui import server_command
+from tsrnn.pipelines.ui import experiment_page, server_command
 
 import tsrnn
 import tsrnn.tracking
 from tsrnn.cli import main
 from tsrnn.exceptions import DataError, SpecError
+from tsrnn.tracking.store import create_store
 
 SHIPPED = sorted((Path(__file__).parent.parent / "pipelines").glob("*.yaml"))
 
@@ -40,7 +44,8 @@ def furnish(tmp_path, monkeypatch):
     monkeypatch.setenv("TSRNN_HOME", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     days = pd.date_range("2024-01-01", periods=90)
-    wave = 20 + 5 * np.sin(2 * np.pi * np.arange(90) / 7)
+    noise = np.random.default_rng(0).normal(size=90)
+    wave = 20 + 5 * np.sin(2 * np.pi * np.arange(90) / 7) + noise
     sales = [
         pd.DataFrame({"shop": name, "day": days, "sold": wave * k})
         for k, name in ((1, "007"), (3, "011"))
@@ -237,9 +242,9 @@ def test_scores_are_printed_best_first_with_the_model_marked():
     lines = report.backtest_table(SimpleNamespace(scores=scores)).splitlines()
 
     assert lines[0].split() == ["MASE", "RMSE", "in", "80", "%"]
-    assert lines[1].split() == ["▸", "model", "0.980", "12,001", "79.0%"]
-    assert lines[2].split() == ["naive", "1.010", "12,346"]
-    assert lines[3].split() == ["drift", "1.200", "-"]
+    assert lines[1].split() == ["▸", "model", "0.9800", "12,001", "79.0%"]
+    assert lines[2].split() == ["naive", "1.0100", "12,346"]
+    assert lines[3].split() == ["drift", "1.2000", "-"]
 
 
 def test_the_server_is_told_the_store_and_where_to_listen():
@@ -252,6 +257,19 @@ def test_the_server_is_told_the_store_and_where_to_listen():
         "sqlite:///a/mlruns/mlflow.db",
     ]
     assert command[6:] == ["--host", "127.0.0.1", "--port", "5001", "--workers", "1"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "start"),
+    [
+        ("sqlite:////a/mlflow.db", "http://127.0.0.1:5000/#/"),
+        ("https://mlflow.firm/", "https://mlflow.firm/#/"),
+    ],
+)
+def test_the_comparison_is_on_the_local_server_unless_the_store_is_one(uri, start):
+    page = experiment_page(uri, "3")
+
+    assert page.startswith(f"{start}experiments/3/runs?")
 
 
 # ---- the whole run -------------------------------------------------------------------------------
@@ -324,7 +342,7 @@ def test_the_printed_table_has_the_numbers_of_the_backtest(two_runs):
         first = float(
             line.strip("▸ ").removeprefix(str(method).replace("_", " ")).split()[0].replace(",", "")
         )
-        assert first == pytest.approx(row["mase"], abs=5e-3)
+        assert first == pytest.approx(row["mase"], rel=1e-3)
     assert str(two_runs.results[0].backtest.verdict) in printed
 
 
@@ -377,3 +395,23 @@ def test_check_reports_the_data_and_trains_nothing(place, capsys):
     assert "2 series, 82 rows, 2024-01-01 to 2024-02-10, step D, horizon 4" in said
     assert not (place / "runs").exists()
     assert not (place / "mlruns").exists()
+
+
+@pytest.mark.slow
+def test_a_terminated_run_exits_with_143_and_is_killed_in_the_store(place):
+    uri = f"sqlite:///{place}/mlruns/mlflow.db"
+    create_store(uri)
+    endless = ["--set", "model.max_steps=1000000", "--set", "model.patience=null"]
+    command = [sys.executable, "-m", "tsrnn.cli", "pipeline", "run", "tiny.yaml", *endless]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if "RUNNING" in set(tsrnn.tracking.runs("tiny", tracking_uri=uri)["status"]):
+                break
+            time.sleep(0.3)
+        process.terminate()
+        said = process.communicate(timeout=20)[1].decode()
+
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    assert tsrnn.tracking.runs("tiny", tracking_uri=uri)["status"].tolist() == ["KILLED"]
