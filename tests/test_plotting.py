@@ -114,9 +114,7 @@ def test_callers_frames_are_unchanged(history, forecast):
 
 
 def test_missing_column_and_unknown_series_are_named(history, forecast):
-    with pytest.raises(
-        DataError, match="history needs a column 'close'. Got columns \\['id', 'ds', 'y'\\]"
-    ):
+    with pytest.raises(DataError, match="history needs a column 'close'"):
         plot_forecast(history, forecast, id_col="id", target_col="close")
     with pytest.raises(DataError, match="Series 'z' has no forecast"):
         plot_forecast(history, forecast, id_col="id", ids=["z"])
