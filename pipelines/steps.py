@@ -65,7 +65,11 @@ def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
     ------
     SpecError
         ``model`` has a key that is no parameter of RNNForecaster.
+    ParameterError
+        A parameter can't be used, or the model can't forecast the levels of ``forecast``.
     """
+    from tsrnn.base import interval_columns
+    from tsrnn.checks import check_forecaster_parameters, check_probabilities
     from tsrnn.forecaster import RNNForecaster
 
     known = list(inspect.signature(RNNForecaster).parameters)
@@ -73,7 +77,7 @@ def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
         if key not in known:
             raise SpecError(f"RNNForecaster has no parameter 'model.{key}'.{hint(key, known)}")
     data = spec.data
-    return RNNForecaster(
+    forecaster = RNNForecaster(
         **spec.model,
         id_col=data.id_col,
         time_col=data.time_col,
@@ -81,21 +85,20 @@ def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
         freq=data.freq,
         calendar=data.calendar,
     )
+    check_forecaster_parameters(forecaster)
+    asked = tuple(interval_columns(spec.forecast.level, None).values())
+    check_probabilities(forecaster, asked, "The levels of 'forecast'")
+    return forecaster
 
 
 def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
-    """Pass parameters and rows through the checks that ``fit`` makes; nothing is trained.
+    """Pass the rows through the gate, as ``fit`` does; nothing is trained.
 
     Raises
     ------
-    ParameterError
-        A parameter of the model can't be used.
     DataError
         The rows can't be used; the message names column, series, time and the way out.
     """
-    from tsrnn.checks import check_forecaster_parameters
-
-    check_forecaster_parameters(forecaster)
     panel, names = read_panel(
         frame,
         id_col=forecaster.id_col,

@@ -20,7 +20,7 @@ from tsrnn.pipelines.ui import experiment_page, server_command
 import tsrnn
 import tsrnn.tracking
 from tsrnn.cli import main
-from tsrnn.exceptions import DataError, SpecError
+from tsrnn.exceptions import DataError, ParameterError, SpecError
 from tsrnn.tracking.store import create_store
 
 SHIPPED = sorted((Path(__file__).parent.parent / "pipelines").glob("*.yaml"))
@@ -134,6 +134,21 @@ def test_unknown_model_parameter_and_data_set_name_the_nearest(place):
         SpecError, match=r"There is no data set 'us_market'. Did you mean 'us_markets'"
     ):
         load.load(DataSpec(loader="us_market"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.cell=gro", "'cell' parameter must be one of .* Did you mean 'gru'"),
+        ("model.output=point", "need a predictive distribution"),
+        ("forecast.level=[99]", "must lie within the trained quantiles"),
+    ],
+)
+def test_a_model_that_can_not_be_trained_is_refused_before_the_data_are_read(
+    change, message, place
+):
+    with pytest.raises(ParameterError, match=message):
+        check_pipeline(read_spec("tiny.yaml", [change, "data.path=none.csv"]))
 
 
 # ---- loading -------------------------------------------------------------------------------------
