@@ -72,7 +72,8 @@ def _read_file(data: DataSpec) -> pd.DataFrame:
     path = Path(str(data.path))
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            frame = pd.read_parquet(path)
+            return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
         text = {data.id_col: str} if data.id_col else None  # "007" stays "007"
         frame = pd.read_csv(path, dtype=text)
     except OSError as error:

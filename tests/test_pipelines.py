@@ -161,6 +161,18 @@ def test_ids_that_look_like_numbers_stay_text_and_times_become_dates(place):
     assert pd.api.types.is_datetime64_dtype(frame["day"])
 
 
+def test_a_parquet_file_with_the_times_in_its_index_is_read(tmp_path):
+    frame = pd.DataFrame(
+        {"level": [1.0, 2.0]}, index=pd.date_range("2024-01-01", periods=2, name="day")
+    )
+    frame.to_parquet(tmp_path / "river.parquet")
+
+    read = load.load(DataSpec(path=str(tmp_path / "river.parquet")))
+
+    assert list(read.columns) == ["day", "level"]
+    assert read["day"].tolist() == frame.index.tolist()
+
+
 def test_as_of_keeps_the_rows_up_to_the_end_of_that_day():
     times = pd.date_range("2024-01-01", periods=100, freq="6h")
     frame = pd.DataFrame({"time": times, "y": 1.0})
