@@ -46,9 +46,9 @@ def folder(fitted, history, tmp_path):
     return tmp_path / "model"
 
 
-def test_a_logged_model_forecasts_as_the_one_in_memory(client, fitted, history):
+def test_a_logged_model_forecasts_as_the_one_in_memory(client, fitted, history, capfd):
     with track():
-        info = log_model(fitted, input_example=history.head(3))
+        info = log_model(fitted)
         loaded = mlflow.pyfunc.load_model(info.model_uri)
         native = load_model(info.model_uri)
 
@@ -56,6 +56,7 @@ def test_a_logged_model_forecasts_as_the_one_in_memory(client, fitted, history):
         loaded.predict(history), fitted.predict(history), check_exact=True
     )
     pd.testing.assert_frame_equal(native.predict(), fitted.predict(), check_exact=True)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
@@ -136,7 +137,7 @@ def test_frames_that_a_schema_cannot_hold_are_served_without_one(tmp_path, histo
     }[kind]
     model = tiny().fit(frame)
 
-    save_model(model, tmp_path / "model", input_example=frame.head(3))
+    save_model(model, tmp_path / "model")
 
     loaded = load_model(str(tmp_path / "model"))
     expected, got = model.predict(frame), loaded.predict(frame)
@@ -152,7 +153,7 @@ def test_whole_numbers_and_integer_ids_are_served(tmp_path, history):
         unique_id=history["unique_id"].map({"a": 1, "b": 2}), y=history["y"].round().astype(int)
     )
     model = tiny().fit(frame)
-    save_model(model, tmp_path / "model", input_example=frame.head(3))
+    save_model(model, tmp_path / "model")
     served = mlflow.pyfunc.load_model(str(tmp_path / "model"))
 
     for part in (frame, frame.astype({"y": float})):

@@ -114,6 +114,7 @@ def test_a_server_that_fails_after_some_calls_costs_a_warning_and_no_number(
         seconds = time.monotonic() - began
 
     assert len(caught) == 1
+    assert caught[0].filename == __file__
     assert seconds < 2.0
     tsrnn.autolog(disable=True)
     untracked = last_value(horizon=2).fit(frame).predict()

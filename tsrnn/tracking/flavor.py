@@ -32,6 +32,7 @@ from mlflow.utils.model_utils import _get_flavor_configuration
 
 import tsrnn
 from tsrnn.exceptions import ParameterError, TsrnnError
+from tsrnn.tracking.record import past_frame
 
 if TYPE_CHECKING:
     from tsrnn.base import Forecaster
@@ -81,7 +82,8 @@ def save_model(
     signature : ModelSignature, optional
         From ``input_example`` when not given.
     input_example : pandas.DataFrame, optional
-        A few rows of history in the form that was fitted.
+        A few rows of history in the form that was fitted; the newest 30 of the first series when
+        not given.
     pip_requirements : list of str, optional
         :func:`get_default_pip_requirements` when not given.
     metadata : dict, optional
@@ -96,10 +98,11 @@ def save_model(
         raise ParameterError(f"save_model writes into a new or empty folder. Got {str(folder)!r}.")
     folder.mkdir(parents=True, exist_ok=True)
     forecaster.save(folder / _DATA)
+    example = past_frame(forecaster) if input_example is None else input_example
     model = Model() if mlflow_model is None else mlflow_model
-    model.signature = signature or _signature(forecaster, input_example)
-    if _schema(input_example) is not None:
-        _save_example(model, input_example, folder)
+    model.signature = signature or _signature(forecaster, example)
+    if _schema(example) is not None:
+        _save_example(model, example, folder)
     if metadata is not None:
         model.metadata = metadata
     pyfunc.add_to_model(
@@ -212,11 +215,11 @@ def _signature(forecaster: Any, example: Any) -> ModelSignature:
         [ParamSpec("horizon", "long", 0), ParamSpec("level", "double", [], shape=(-1,))]
     )
     inputs = _schema(example)
-    outputs = None if inputs is None else _schema(forecaster.predict())
+    outputs = None if inputs is None else _schema(forecaster.predict(horizon=1), history=False)
     return ModelSignature(inputs=inputs, outputs=outputs, params=params)
 
 
-def _schema(frame: Any) -> Schema | None:
+def _schema(frame: Any, *, history: bool = True) -> Schema | None:
     """Return MLflow's schema of a long frame; None for a frame that it can't express."""
     if not isinstance(frame, pd.DataFrame) or not isinstance(frame.index, pd.RangeIndex):
         return None
@@ -225,6 +228,8 @@ def _schema(frame: Any) -> Schema | None:
         kind = getattr(dtype, "kind", "O")
         if isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype, pd.CategoricalDtype)):
             return None
+        if kind == "f" and history and (frame[name].dropna() % 1 == 0).all():
+            kind = "i"  # a history of whole numbers may come as integers
         columns.append(ColSpec(_TYPES.get(kind, DataType.string), str(name)))
     return Schema(columns)
 

@@ -1,15 +1,19 @@
-"""Silence for what MLflow and urllib3 log in the current thread; other threads are heard."""
+"""What a user gets to read: nothing of what MLflow says by itself, one warning where it fails."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow.utils.logging_utils import should_suppress_logs_in_thread
 
-__all__ = ["quiet"]
+from tsrnn.exceptions import TrackingWarning
+
+__all__ = ["quiet", "warn"]
 
 
 @contextmanager
@@ -25,6 +29,18 @@ def quiet() -> Iterator[None]:
     finally:
         should_suppress_logs_in_thread.set(before)
         retries.removeFilter(others)
+
+
+def warn(message: str) -> None:
+    """Issue a TrackingWarning at the caller's line outside of tsrnn."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001
+    while frame.f_back is not None and _is_inner(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, TrackingWarning, stacklevel=level)
+
+
+def _is_inner(module: str) -> bool:
+    return module == "contextlib" or module.startswith("tsrnn.")
 
 
 class _OtherThreads(logging.Filter):

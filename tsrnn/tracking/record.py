@@ -149,11 +149,11 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
     )
 
 
-def past_frame(forecaster: Forecaster, panel: Panel, *, steps: int = 3) -> Any:
+def past_frame(forecaster: Forecaster, *, steps: int = 30) -> Any:
     """Return the newest ``steps`` rows of the first series in the kind of frame that was fitted."""
-    few = panel.select(np.array([0])).tail(steps)
+    few = forecaster._history_tail().select(np.array([0])).tail(steps)  # noqa: SLF001
     column = {forecaster.format_.target_name: few.values[None, :]}
-    return forecaster.format_.write(few.ids, few.times[None, :], panel.axis, column)
+    return forecaster.format_.write(few.ids, few.times[None, :], few.axis, column)
 
 
 def _curve(prefix: str, by_step: pd.Series) -> Iterator[Point]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +15,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from tsrnn.exceptions import TrackingWarning
 from tsrnn.tracking import leases
 from tsrnn.tracking.courier import OPENING, Courier, patience
 from tsrnn.tracking.journal import Journal, log_in_batches
+from tsrnn.tracking.quiet import warn
 from tsrnn.tracking.record import metric_name
 from tsrnn.tracking.store import create_store, experiment_id, terminate
 
@@ -272,20 +271,14 @@ class TrackedRun:
         failure, mishap = self._courier.failure, self._courier.mishap
         if failure is not None and "failure" not in self._told:
             self._told.add("failure")
-            warnings.warn(
+            warn(
                 f"MLflow tracking is off for the rest of this run: {failure}. The computation goes on; its "
                 f"metrics are kept in {str(self._journal.spill())!r}, and tsrnn.tracking.replay(path) logs "
-                "them later.",
-                TrackingWarning,
-                stacklevel=5,
+                "them later."
             )
         elif mishap is not None and not self._told:
             self._told.add("mishap")
-            warnings.warn(
-                f"MLflow has the metrics of this run, but not all of its files: {mishap}.",
-                TrackingWarning,
-                stacklevel=5,
-            )
+            warn(f"MLflow has the metrics of this run, but not all of its files: {mishap}.")
 
 
 def _context_tags(parent: str | None) -> dict[str, str]:

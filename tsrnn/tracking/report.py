@@ -52,7 +52,6 @@ def start(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
 def finish(
     run: TrackedRun,
     forecaster: Forecaster,
-    panel: Panel | None,
     *,
     seconds: float,
     curve: bool,
@@ -63,7 +62,7 @@ def finish(
     run.log_metrics({"fit_seconds": seconds})
     if curve:
         _log_curve(run, forecaster)
-    log_model = log_model and hasattr(forecaster, "save") and panel is not None
+    log_model = log_model and hasattr(forecaster, "save")
     if log_model:
         run.call(lambda client: _announce_model(run, client, forecaster), optional=True)
     if not run.wait():
@@ -71,8 +70,8 @@ def finish(
         return
     _log_scores(run, forecaster)
     _log_forecast(run, forecaster)
-    if log_model and panel is not None and run.model_id is not None:
-        _log_model(run, forecaster, panel)
+    if log_model and run.model_id is not None:
+        _log_model(run, forecaster)
     run.wait()
 
 
@@ -116,14 +115,13 @@ def _announce_model(run: TrackedRun, client: MlflowClient, forecaster: Forecaste
     run.model_id = model.model_id
 
 
-def _log_model(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
+def _log_model(run: TrackedRun, forecaster: Forecaster) -> None:
     model_id = run.model_id
     folder = Path(tempfile.mkdtemp(dir=run.scratch)) / _MODEL
     description = Model(
         artifact_path=_MODEL, run_id=run.run_id, model_uuid=model_id, model_id=model_id
     )
-    example = record.past_frame(forecaster, panel)
-    flavor.save_model(forecaster, folder, mlflow_model=description, input_example=example)
+    flavor.save_model(forecaster, folder, mlflow_model=description)
 
     def upload(client: MlflowClient) -> None:
         client.log_model_artifacts(model_id, str(folder))

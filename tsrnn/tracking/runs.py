@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tsrnn.base import add_listener
 from tsrnn.exceptions import ParameterError, TrackingWarning
 from tsrnn.parameters import check_flag
 from tsrnn.tracking import report
 from tsrnn.tracking.ambient import active
+from tsrnn.tracking.quiet import quiet, warn
 from tsrnn.tracking.recorder import TrackedRun
 from tsrnn.tracking.store import create_store, default_experiment, resolve_uri
 
@@ -158,20 +159,8 @@ def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> p
         ``metrics.*``, ``params.*`` and ``tags.*``.
     """
     uri = resolve_uri(tracking_uri)
-    create_store(uri)
-    client = MlflowClient(uri)
-    experiments = [
-        found.experiment_id
-        for found in client.search_experiments()
-        if experiment is None or found.name == experiment
-    ]
-    found, page = [], None
-    while experiments:
-        answer = client.search_runs(experiments, max_results=1000, page_token=page)
-        found += list(answer)
-        page = answer.token
-        if not page:
-            break
+    with quiet():
+        found = _search(uri, experiment)
     rows = [
         {
             "run_id": run.info.run_id,
@@ -189,20 +178,37 @@ def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> p
     )
 
 
+def _search(uri: str, experiment: str | None) -> list[Run]:
+    create_store(uri)
+    client = MlflowClient(uri)
+    experiments = [
+        found.experiment_id
+        for found in client.search_experiments()
+        if experiment is None or found.name == experiment
+    ]
+    found: list[Run] = []
+    page = None
+    while experiments:
+        answer = client.search_runs(experiments, max_results=1000, page_token=page)
+        found += list(answer)
+        page = answer.token
+        if not page:
+            break
+    return found
+
+
 class _FitRun:
     """Listens to one fit and logs it; an error in here becomes one TrackingWarning."""
 
     def __init__(self, run: TrackedRun, *, log_models: bool) -> None:
         self._run = run
         self._log_models = log_models
-        self._panel: Panel | None = None
         self._epochs = 0
         self._off = False
         self._since = time.monotonic()
 
     def on_fit_start(self, forecaster: Forecaster, panel: Panel) -> None:
         _fitting.set(True)
-        self._panel = panel
         self._guard(lambda: report.start(self._run, forecaster, panel))
 
     def on_epoch_end(self, forecaster: Forecaster, step: int, metrics: dict[str, float]) -> None:
@@ -217,7 +223,6 @@ class _FitRun:
                 lambda: report.finish(
                     self._run,
                     forecaster,
-                    self._panel,
                     seconds=seconds,
                     curve=self._epochs == 0,
                     log_model=self._log_models,
@@ -245,11 +250,7 @@ class _FitRun:
         except Exception as error:  # noqa: BLE001 - tracking never stops a fit
             if not self._off:
                 self._off = True
-                warnings.warn(
-                    f"MLflow has only a part of this fit: {type(error).__name__}: {error}",
-                    TrackingWarning,
-                    stacklevel=4,
-                )
+                warn(f"MLflow has only a part of this fit: {type(error).__name__}: {error}")
 
 
 def _listen(forecaster: Forecaster) -> FitListener | None:
