@@ -82,7 +82,7 @@ def test_two_month_ends_are_monthly():
 
 
 def test_a_fixed_day_of_the_month_is_cut_to_short_months():
-    axis = infer(["2023-01-30", "2023-02-28", "2023-03-30"])
+    axis = infer(pd.DatetimeIndex(["2023-01-30", "2023-02-28", "2023-03-30"]).as_unit("us"))
 
     future = axis.to_index(axis.future(np.array([pd.Timestamp("2024-01-30").value // 1000]), 2)[0])
 
@@ -115,6 +115,17 @@ def test_a_skipped_wall_time_moves_on():
     assert axis.label(axis.future(last, 1)[0, 0]) == "2024-03-31 03:00:00+02:00"
 
 
+def test_daily_midnights_that_a_clock_change_skips_are_daily():
+    index = pd.date_range("2024-04-20", periods=12, freq="D").tz_localize(
+        "Africa/Cairo", nonexistent="shift_forward"
+    )
+
+    axis = infer(index)
+
+    assert axis.freq == "D"
+    assert (axis.to_index(axis.future(index[:1].asi8, 11)[0]) == index[1:]).all()
+
+
 def test_business_days_with_holidays_are_observed_sessions():
     index = pd.bdate_range("2024-01-01", "2024-12-31").drop(
         pd.to_datetime(["2024-01-15", "2024-07-04"])
@@ -123,7 +134,7 @@ def test_business_days_with_holidays_are_observed_sessions():
     axis = infer(index)
 
     assert (axis.freq, axis.grid, axis.observed) == ("B", "session", True)
-    assert axis.label(axis.future(index.as_unit("us").asi8[-1:], 1)[0, 0]) == "2025-01-01"
+    assert axis.label(axis.future(index.asi8[-1:], 1)[0, 0]) == "2025-01-01"
 
 
 def test_a_week_from_sunday_to_thursday_is_recognised():

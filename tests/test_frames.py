@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,7 @@ def test_indexed_frame_of_one_column_keeps_its_time_index():
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Paris"])
-@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Int32])
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Int32, pl.Enum(["2", "1", "x"])])
 def test_polars_frame_comes_back_as_polars(zone, dtype):
     source = long(("1", "2"), DAYS.tz_localize(zone))
     df = pl.DataFrame({name: source[name].tolist() for name in source}).with_columns(
@@ -459,6 +460,49 @@ def test_a_million_rows_cost_a_few_times_factorize_and_copy():
     assert seconds(lambda: read_panel(df)) < 12 * plain + 0.1
 
 
+def test_a_million_rows_pass_without_a_second_copy():
+    names = pd.Categorical.from_codes(
+        np.repeat(np.arange(1000), 1000), [f"s{i}" for i in range(1000)]
+    )
+    times = np.tile(pd.date_range("2024-01-01", periods=1000, freq="D").to_numpy(), 1000)
+    df = pd.DataFrame({"unique_id": names, "ds": times, "y": np.arange(1e6)})
+
+    tracemalloc.start()
+    panel, _ = read_panel(df)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert np.shares_memory(panel.times, df["ds"].to_numpy())
+    assert peak < 40e6  # the values alone are 8 MB; what is computed on the way goes block by block
+
+
+def test_weekday_data_on_a_daily_model_names_both():
+    panel, kind = read_panel(long(times=pd.date_range("2024-01-01", periods=30)))
+
+    with pytest.raises(FrequencyError, match=r"fitted frequency 'D'. Got 'B' for series 'A'"):
+        read_panel(long(times=pd.bdate_range("2024-01-01", periods=30)), like=kind, axis=panel.axis)
+
+
+def test_daily_data_on_a_weekday_model_is_refused():
+    panel, kind = read_panel(long(times=pd.bdate_range("2024-01-01", periods=30)))
+
+    with pytest.raises(
+        FrequencyError, match=r"fitted frequency 'B'. Got series 'A' at 2024-01-06.*They follow 'D'"
+    ):
+        read_panel(long(times=pd.date_range("2024-01-01", periods=30)), like=kind, axis=panel.axis)
+
+
+def test_a_stated_frequency_still_holds_at_predict():
+    df = long(times=pd.date_range("2024-01-01", periods=30, freq="3h"))
+    with pytest.warns(DataWarning, match="116 steps have no row"):
+        panel, kind = read_panel(df, freq="h")
+
+    with pytest.warns(DataWarning):
+        again, _ = read_panel(df, freq="h", like=kind, axis=panel.axis)
+
+    np.testing.assert_array_equal(again.values, panel.values)
+
+
 def _timed(work):
     start = time.perf_counter()
     work()
@@ -545,7 +589,9 @@ DEFECTS = {
     "no id": lambda df, rows: df.assign(unique_id=df["unique_id"].mask(rows)),
     "text": lambda df, rows: df.assign(y=df["y"].astype(object).mask(rows, "n/a")),
     "one id": lambda df, rows: df.assign(unique_id="A"),
-    "int32": lambda df, rows: df.assign(y=df["y"].fillna(0).astype("float32")),
+    "float32": lambda df, rows: df.assign(
+        y=df["y"].astype("float32") if df["y"].dtype != object else df["y"]
+    ),
     "category": lambda df, rows: df.assign(unique_id=df["unique_id"].astype("category")),
     "zone": lambda df, rows: df.assign(
         ds=pd.to_datetime(df["ds"]).dt.tz_localize("UTC") if df["ds"].dt.tz is None else df["ds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
@@ -143,7 +144,11 @@ class FrameFormat:
             names = pl.Series(self.id_name, ids.tolist())
             if ids.dtype.kind in "iu":
                 names = pl.Series(self.id_name, ids.to_numpy())
-            if self.id_dtype.startswith(("Categorical", "Enum")):
+            if self.id_dtype.startswith("Enum"):
+                categories = ast.literal_eval(self.id_dtype.split("=", 1)[1][:-1])
+                # new ids outside the enumeration stay text
+                names = names.cast(pl.Enum(categories)) if set(ids) <= set(categories) else names
+            elif self.id_dtype.startswith("Categorical"):
                 names = names.cast(pl.Categorical)
             frame[self.id_name] = names.gather(np.repeat(np.arange(len(ids)), times.shape[1]))
         if axis.kind == "datetime" and self.written in {"native", "date"}:

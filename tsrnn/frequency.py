@@ -81,12 +81,22 @@ def first_misfit(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> int |
             gaps[borders] = axis.step
             misfit[1:] |= (gaps % axis.step != 0) | (gaps <= 0)
         if axis.grid != "tick":
-            of_day = np.diff(axis.wall(part) % axis.ticks_per_day)
+            of_day = np.diff(_time_of_day(axis, part))
             of_day[borders] = 0
             misfit[1:] |= of_day != 0
         if misfit.any():
             return rows.start + int(misfit.argmax())
     return None
+
+
+def _time_of_day(axis: TimeAxis, times: np.ndarray) -> np.ndarray:
+    """Return wall-clock time since midnight; a stamp that a clock change moved counts as the usual one."""
+    of_day = axis.wall(times) % axis.ticks_per_day
+    if axis.tz is not None and (of_day != of_day[0]).any():
+        usual = int(of_day.argmin())
+        moved = axis.stamp(axis.position(times), times[usual]) == times
+        of_day[moved] = of_day[usual]
+    return of_day
 
 
 def is_complete(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> bool:

@@ -69,7 +69,9 @@ def _offset(freq: Any) -> Any:
                 f"write {freq.replace(base, _OLD_ALIASES[base], 1)!r}."
             )
     try:
-        offset = to_offset(freq)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas 2 on aliases it is about to rename
+            offset = to_offset(freq)
     except (ValueError, TypeError) as error:
         raise ParameterError(
             f"The 'freq' parameter must be a pandas alias such as 'h', 'D', 'B', 'W-SUN' or 'MS'. Got {freq!r}."
