@@ -73,23 +73,20 @@ def open_source(
         source = _from_multiindex(df, time_col, target_col, weight_col)
     else:
         source = _from_table(df, id_col, time_col, target_col, weight_col, like)
-    if like is not None and (
-        source.format.kind,
-        source.format.has_ids,
-        source.format.time_in_index,
-    ) != (
-        like.kind,
-        like.has_ids,
-        like.time_in_index,
-    ):
-        named = [
-            name for name in (like.id_name, like.time_name, like.target_name) if name is not None
-        ]
+    if like is not None and _shape(source.format) != _shape(like):
         raise DataError(
-            f"df must be of the kind that was fitted, {_KINDS[like.kind].format(names=named)}. "
-            f"Got {_KINDS[source.format.kind].format(names=[n for n in (source.format.id_name, source.format.time_name, source.format.target_name) if n is not None])}."
+            f"df must be of the kind that was fitted, {_text(like)}. Got {_text(source.format)}."
         )
     return source
+
+
+def _shape(kind: FrameFormat) -> tuple[str, bool, bool]:
+    return kind.kind, kind.has_ids, kind.time_in_index
+
+
+def _text(kind: FrameFormat) -> str:
+    names = [name for name in (kind.id_name, kind.time_name, kind.target_name) if name is not None]
+    return _KINDS[kind.kind].format(names=names)
 
 
 def _from_series(column: pd.Series, weight_col: Any) -> Source:
