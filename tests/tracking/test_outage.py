@@ -229,6 +229,12 @@ def test_kept_metrics_are_replayed_and_the_file_is_gone(
     assert not path.exists()
 
 
+def test_a_store_that_does_not_answer_is_named_when_its_runs_are_asked_for(monkeypatch):
+    monkeypatch.setattr("tsrnn.tracking.words._SEARCH", 0.3)
+    with serving("hang") as server, pytest.raises(ConnectionError, match=server.uri):
+        runs(tracking_uri=server.uri)
+
+
 def test_replay_refuses_a_file_of_something_else(tmp_path):
     (tmp_path / "x.jsonl").write_text("[]\n")
 

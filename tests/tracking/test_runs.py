@@ -96,7 +96,17 @@ def test_the_forecast_is_an_artifact_equal_to_predict(client, logged, frame, las
     assert {file.path for file in client.list_artifacts(logged.info.run_id)} == {
         "forecast.parquet",
         "forecast.csv",
+        "forecast.png",
     }
+
+
+def test_a_baseline_is_a_run_too(client, store_uri, frame, autologged):
+    tsrnn.BaselineForecaster(method="naive", horizon=2).fit(frame)
+
+    run = only_run(client, store_uri)
+    assert run.data.params["method"] == "naive"
+    assert run.info.run_name == "BaselineForecaster"
+    assert client.download_artifacts(run.info.run_id, "forecast.png").endswith(".png")
 
 
 def test_artifacts_lie_under_the_store_wherever_the_process_runs(logged, home):

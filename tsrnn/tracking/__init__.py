@@ -10,7 +10,7 @@
     record     what a fit says about itself
     report     what of it goes into the run, and when
     flavor     the model, as MLflow saves and serves it
-    runs       the words users say: track, autolog, runs
+    words      the words users say: track, autolog, runs
 
 A fit is logged after ``tsrnn.autolog()``, inside ``with tsrnn.track(...)``, or inside an active
 MLflow run. MLflow's usage reports to its makers are off unless ``MLFLOW_DISABLE_TELEMETRY`` is set
@@ -31,8 +31,8 @@ from tsrnn.tracking.flavor import (
 )
 from tsrnn.tracking.journal import replay
 from tsrnn.tracking.recorder import TrackedRun
-from tsrnn.tracking.runs import autolog, runs, track, untracked
 from tsrnn.tracking.store import resolve_uri
+from tsrnn.tracking.words import autolog, runs, track, untracked
 
 __all__ = [
     "FLAVOR_NAME",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data import from_pandas
@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from tsrnn.exceptions import ParameterError
+from tsrnn.plotting import plot_forecast
 from tsrnn.tracking import flavor, record
 
 if TYPE_CHECKING:
@@ -95,14 +96,24 @@ def _log_curve(run: TrackedRun, forecaster: Forecaster) -> None:
 def _log_forecast(run: TrackedRun, forecaster: Forecaster) -> None:
     run.log_table(_as_frame(_forecast(forecaster)), "forecast")
     plot = getattr(forecaster, "plot", None)
-    if plot is not None:
-        drawn = plot()
-        figure = getattr(drawn, "figure", drawn)
-        try:
-            run.log_figure(figure, "forecast")
-        finally:
-            if "matplotlib.pyplot" in sys.modules:
-                sys.modules["matplotlib.pyplot"].close(figure)
+    figure = _draw(forecaster) if plot is None else plot()
+    run.log_figure(figure, "forecast")
+
+
+def _draw(forecaster: Forecaster) -> Any:
+    """Draw the newest history and the forecast of a forecaster that has no ``plot`` of its own."""
+    past, axis, steps = forecaster._history_tail(), forecaster.axis_, forecaster.horizon_  # noqa: SLF001
+    ahead = forecaster._forecast_panel(None, steps, ())  # noqa: SLF001
+    stamps = axis.future(past.last_times, steps)
+
+    def rows(counts: Any, times: np.ndarray, **values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame({"id": past.ids.repeat(counts), "ds": axis.to_index(times), **values})
+
+    return plot_forecast(
+        rows(past.lengths, past.times, y=past.values),
+        rows(steps, stamps.ravel(), forecast=ahead.point.ravel()),
+        id_col="id",
+    )
 
 
 def _announce_model(run: TrackedRun, client: MlflowClient, forecaster: Forecaster) -> None:

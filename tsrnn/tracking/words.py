@@ -20,7 +20,8 @@ from tsrnn.exceptions import ParameterError, TrackingWarning
 from tsrnn.parameters import check_flag
 from tsrnn.tracking import report
 from tsrnn.tracking.ambient import active
-from tsrnn.tracking.quiet import quiet, warn
+from tsrnn.tracking.courier import Courier
+from tsrnn.tracking.quiet import warn
 from tsrnn.tracking.recorder import TrackedRun
 from tsrnn.tracking.store import create_store, default_experiment, resolve_uri
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
 __all__ = ["autolog", "runs", "track", "untracked"]
+
+_SEARCH = 30.0
+"""Seconds that a store may take to list its runs."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,19 @@ def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> p
     pandas.DataFrame
         One row per run: ``run_id``, ``run_name``, ``status``, ``start_time`` (UTC), then
         ``metrics.*``, ``params.*`` and ``tags.*``.
+
+    Raises
+    ------
+    ConnectionError
+        The store can't be read, or does not answer.
     """
     uri = resolve_uri(tracking_uri)
-    with quiet():
-        found = _search(uri, experiment)
+    found: list[Run] = []
+    courier = Courier(uri)
+    courier.send(lambda: found.extend(_search(uri, experiment)), seconds=_SEARCH)
+    courier.close()
+    if not courier.drain():
+        raise ConnectionError(f"The MLflow store could not be read: {courier.failure}.")
     rows = [
         {
             "run_id": run.info.run_id,
