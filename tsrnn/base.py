@@ -49,7 +49,7 @@ class FitListener(Protocol):
         """One more stretch of training steps is done."""
 
     def on_fit_end(self, forecaster: Forecaster) -> None:
-        """The forecaster is fitted and can predict."""
+        """Hear that the forecaster is fitted and can predict."""
 
     def on_fit_error(self, forecaster: Forecaster, error: BaseException) -> None:
         """Fit is about to raise ``error``."""
@@ -147,34 +147,7 @@ class Forecaster(BaseEstimator, ABC):
             A parameter can't be used.
         """
         del y
-        before = dict(self.__dict__)
-        listeners: list[FitListener] = []
-        try:
-            self._check_parameters()
-            panel, self.format_ = self._read(df)
-            self.axis_ = panel.axis
-            self.horizon_ = panel.axis.horizon if self.horizon is None else self.horizon
-            self.season_ = panel.axis.season if self.season is None else self.season
-            listeners = _listeners(self)
-            for listener in listeners:
-                listener.on_fit_start(self, panel)
-
-            def notify(step: int, metrics: dict[str, float]) -> None:
-                for listener in listeners:
-                    listener.on_epoch_end(self, step, metrics)
-
-            self._fit_panel(panel, notify)
-            self.is_fitted_ = True
-            for listener in listeners:
-                listener.on_fit_end(self)
-        except BaseException as error:
-            # a failed or interrupted fit leaves the forecaster as it was before the call
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            for listener in listeners:
-                listener.on_fit_error(self, error)
-            raise
-        return self
+        return self._fit(lambda: self._read(df))
 
     def predict(
         self,
@@ -240,36 +213,63 @@ class Forecaster(BaseEstimator, ABC):
         self._check_is_fitted()
         truth, _ = self._read(df, fitted=True)
         tail = self._history_tail()
-        ids, last = tail.ids, tail.last_times
+        last = tail.last_times
         horizon = max(self.horizon_, int(truth.lengths.max()))
         forecast = self._forecast_panel(None, horizon, ())
         naive = reference_forecast(self, horizon)
-        stamps = self.axis_.future(last, horizon)
-        rows = {
-            (name, stamp): (i, k)
-            for i, name in enumerate(ids)
-            for k, stamp in enumerate(stamps[i].tolist())
-        }
-        names = np.repeat(np.arange(len(truth)), truth.lengths)
-        found = [
-            (rows.get((truth.ids[i], stamp)), value)
-            for i, stamp, value in zip(
-                names, truth.times.tolist(), truth.values.astype(float), strict=True
-            )
-        ]
-        pairs = [(*cell, value) for cell, value in found if cell and np.isfinite(value)]
-        if not pairs:
+        ahead = pd.MultiIndex.from_arrays(
+            [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
+        )
+        named = np.repeat(tail.ids.get_indexer(truth.ids), truth.lengths)
+        cell = ahead.get_indexer(pd.MultiIndex.from_arrays([named, truth.times]))
+        value = truth.values.astype(np.float64)
+        scored = (cell >= 0) & np.isfinite(value)
+        if not scored.any():
             raise DataError(
                 "score(df) needs rows that follow the training data. Got none within "
-                f"{horizon} steps of its end ({self.axis_.label(last[0])} for series {ids[0]!r}). "
+                f"{horizon} steps of its end ({self.axis_.label(last[0])} for series {tail.ids[0]!r}). "
                 "Give the rows that came true after the training rows."
             )
-        series, step, value = (np.array(column) for column in zip(*pairs, strict=True))
-        error = np.abs(forecast.point[series, step] - value).mean()
-        reference = np.abs(naive[series, step] - value).mean()
+        cell, value = cell[scored], value[scored]
+        error = np.abs(forecast.point.ravel()[cell] - value).mean()
+        reference = np.abs(naive.ravel()[cell] - value).mean()
         return float(1 - error / reference) if reference > 0 else float(-(error > 0))
 
     # ---- shared steps ---------------------------------------------------------------------
+
+    def _fit_read(self, panel: Panel, format_: FrameFormat) -> Self:
+        """Fit to a frame that has been read already, as a backtest does at each cutoff."""
+        return self._fit(lambda: (panel, format_))
+
+    def _fit(self, read: Callable[[], tuple[Panel, FrameFormat]]) -> Self:
+        before = dict(self.__dict__)
+        listeners: list[FitListener] = []
+        try:
+            self._check_parameters()
+            panel, self.format_ = read()
+            self.axis_ = panel.axis
+            self.horizon_ = panel.axis.horizon if self.horizon is None else self.horizon
+            self.season_ = panel.axis.season if self.season is None else self.season
+            listeners = _listeners(self)
+            for listener in listeners:
+                listener.on_fit_start(self, panel)
+
+            def notify(step: int, metrics: dict[str, float]) -> None:
+                for listener in listeners:
+                    listener.on_epoch_end(self, step, metrics)
+
+            self._fit_panel(panel, notify)
+            self.is_fitted_ = True
+            for listener in listeners:
+                listener.on_fit_end(self)
+        except BaseException as error:
+            # a failed or interrupted fit leaves the forecaster as it was before the call
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            for listener in listeners:
+                listener.on_fit_error(self, error)
+            raise
+        return self
 
     def _read(self, df: Any, *, fitted: bool = False) -> tuple[Panel, FrameFormat]:
         return read_panel(
@@ -307,7 +307,11 @@ def interval_columns(
     levels = [] if level is None else [level] if np.isscalar(level) else list(level)  # type: ignore[arg-type,list-item]
     columns: dict[str, float] = {}
     for percent in levels:
-        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent < 100:
+        if (
+            isinstance(percent, bool)
+            or not isinstance(percent, (int, float))
+            or not 0 < percent < 100
+        ):
             raise ParameterError(
                 f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
                 f"Got {percent!r}."
@@ -316,7 +320,11 @@ def interval_columns(
         columns[f"forecast-hi-{percent:g}"] = round(0.5 + percent / 200, 10)
     asked = [] if quantiles is None else [quantiles] if np.isscalar(quantiles) else list(quantiles)
     for probability in asked:
-        if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0 < probability < 1:
+        if (
+            isinstance(probability, bool)
+            or not isinstance(probability, (int, float))
+            or not 0 < probability < 1
+        ):
             raise ParameterError(
                 f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
             )
