@@ -1,4 +1,4 @@
-"""The lag-copy detector: does a forecast only repeat the last observed value?"""
+"""The lag-copy detector: whether a forecast only repeats the last observed value."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from scipy.special import ndtri, stdtr
 
 from tsrnn.exceptions import DataError
 from tsrnn.lag_copying import LagCopy, lag_copy
-from tsrnn.pairing import numbers
+from tsrnn.pairing import average, numbers
 from tsrnn.parameters import check_integer, check_option, check_real
 
 if TYPE_CHECKING:
@@ -101,11 +101,8 @@ def diebold_mariano(
 
 def _per_origin(losses: np.ndarray) -> np.ndarray:
     """Return the mean loss of each origin that has any, shape (origins,)."""
-    flat = losses.reshape(len(losses), -1)
-    known = ~np.isnan(flat)
-    count = known.sum(axis=1)
-    total = np.where(known, flat, 0.0).sum(axis=1)
-    return total[count > 0] / count[count > 0]
+    means = average(losses, tuple(range(1, losses.ndim)))
+    return means[~np.isnan(means)]
 
 
 def _long_run_variance(x: np.ndarray, horizon: int) -> float:
@@ -189,9 +186,9 @@ def verdict(
         return f"Can't be compared with the naive forecasts: no {_title(metric)}{where}."
     name = f"the best naive forecast ({reference.replace('_', ' ')})"
     sentence = f"{_comparison(error, naive, name, _title(metric))}{where}"
+    sentence += _chance(p_value, differs=error != naive)
     if metric != "mase" and "mase" in scores.columns:
         sentence += _disagreement(scores, model, reference, beats=error < naive)
-    sentence += _chance(p_value, differs=error != naive)
     copies = lag_copy.is_copy if isinstance(lag_copy, LagCopy) else bool(lag_copy)
     return sentence + ("; it copies the last observed value." if copies else ".")
 
@@ -219,7 +216,7 @@ def _comparison(error: float, naive: float, name: str, metric: str) -> str:
 def _disagreement(scores: pd.DataFrame, model: str, reference: str, *, beats: bool) -> str:
     mase, naive = _value(scores, model, "mase"), _value(scores, reference, "mase")
     if beats and mase >= naive:
-        return f" but not in MASE ({mase:.3g} against {naive:.3g})"
+        return f", but not in MASE ({mase:.3g} against {naive:.3g})"
     if not beats and mase < naive:
         return f", though better in MASE ({mase:.3g} against {naive:.3g})"
     return ""
@@ -232,9 +229,8 @@ def _chance(p_value: float | None, *, differs: bool) -> str:
         return ", too few origins for a test"
     if p_value < 0.001:
         return ", p < 0.001"
-    digits = 2 if p_value >= 0.0095 else 3
     if p_value < SIGNIFICANT:
-        return f", p = {p_value:.{digits}f}"
+        return f", p = {p_value:.2f}" if 0.0095 <= p_value < 0.045 else f", p = {p_value:.3f}"
     return f", which may be chance (p = {p_value:.2f})"
 
 
