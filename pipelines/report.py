@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from tsrnn.backtest import BacktestResult
+    from tsrnn.backtesting import BacktestResult
 
     from .run import PipelineResult
     from .steps import DataSummary

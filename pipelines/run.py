@@ -20,7 +20,7 @@ from .report import describe_data, describe_run, describe_scores
 from .ui import experiment_page
 
 if TYPE_CHECKING:
-    from tsrnn.backtest import BacktestResult
+    from tsrnn.backtesting import BacktestResult
 
     from tsrnn.forecaster import RNNForecaster
     from tsrnn.tracking import TrackedRun

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
-    from tsrnn.backtest import BacktestResult
+    from tsrnn.backtesting import BacktestResult
 
     from tsrnn.forecaster import RNNForecaster
 
@@ -126,7 +126,7 @@ def backtest(
     forecaster: RNNForecaster, frame: pd.DataFrame, spec: BacktestSpec, *, level: list[float]
 ) -> BacktestResult:
     """Return how the model and the baselines did at the cutoffs of ``spec``."""
-    from tsrnn.backtest import backtest as roll
+    from tsrnn.backtesting import backtest as roll
 
     return roll(
         forecaster, frame, n_windows=spec.n_windows, step=spec.step, refit=spec.refit, level=level

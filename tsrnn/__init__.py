@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsrnn.backtest import RollingOriginSplit, backtest
+    from tsrnn.backtesting import backtest
     from tsrnn.baselines import BaselineForecaster
     from tsrnn.exceptions import (
         DataError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TsrnnError,
         TsrnnWarning,
     )
+    from tsrnn.folds import RollingOriginSplit
     from tsrnn.forecaster import RNNForecaster, load
     from tsrnn.frames import regularize
     from tsrnn.tracking import autolog, track
@@ -43,14 +44,14 @@ _HOME = {
     "NotFittedError": "exceptions",
     "ParameterError": "exceptions",
     "RNNForecaster": "forecaster",
-    "RollingOriginSplit": "backtest",
+    "RollingOriginSplit": "folds",
     "SkillWarning": "exceptions",
     "TrackingWarning": "exceptions",
     "TrainingError": "exceptions",
     "TsrnnError": "exceptions",
     "TsrnnWarning": "exceptions",
     "autolog": "tracking",
-    "backtest": "backtest",
+    "backtest": "backtesting",
     "load": "forecaster",
     "regularize": "frames",
     "track": "tracking",

@@ -16,7 +16,14 @@ from tsrnn.simple import Outlook, drift, mean, naive, seasonal_naive
 if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
-__all__ = ["METHODS", "BaselineForecaster", "baseline", "panel_outlook", "reference_forecast"]
+__all__ = [
+    "METHODS",
+    "BaselineForecaster",
+    "baseline",
+    "panel_forecast",
+    "panel_outlook",
+    "reference_forecast",
+]
 
 _BLOCK = 2_000_000  # entries of a matrix of similar lengths
 _LONGEST = 10_000  # newest rows that drift, mean and the smoothing methods read of a series
@@ -71,6 +78,20 @@ def panel_outlook(method: str, panel: Panel, horizon: int, season: int) -> Outlo
         outlook = METHODS[method](history, horizon, season)
         point[rows], spread[rows] = outlook.point, outlook.spread
     return Outlook(point, spread)
+
+
+def panel_forecast(
+    method: str, panel: Panel, horizon: int, season: int, probabilities: tuple[float, ...]
+) -> Forecast:
+    """Return forecasts and normal quantiles after each series of a panel.
+
+    Where the history is too short to tell the deviation, the quantiles are the point forecast.
+    """
+    outlook = panel_outlook(method, panel, horizon, season)
+    spread = np.nan_to_num(outlook.spread)
+    return Forecast(
+        outlook.point, outlook.point[..., None] + spread[..., None] * ndtri(np.array(probabilities))
+    )
 
 
 def reference_forecast(forecaster: Forecaster, horizon: int) -> np.ndarray:
@@ -159,10 +180,7 @@ class BaselineForecaster(Forecaster):
             panel = self.panel_
         else:
             _check_some_value(panel)
-        outlook = panel_outlook(self.method, panel, horizon, self.season_)
-        spread = np.nan_to_num(outlook.spread)
-        quantiles = outlook.point[..., None] + spread[..., None] * ndtri(np.array(probabilities))
-        return Forecast(outlook.point, quantiles)
+        return panel_forecast(self.method, panel, horizon, self.season_, probabilities)
 
     def _history_tail(self) -> Panel:
         return self.panel_

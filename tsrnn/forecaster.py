@@ -33,7 +33,7 @@ from tsrnn.windows import Origins
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tsrnn.backtest import BacktestResult
+    from tsrnn.backtesting import BacktestResult
     from tsrnn.panel import Panel
 
 __all__ = ["RNNForecaster", "load"]
@@ -356,8 +356,8 @@ class RNNForecaster(Forecaster):
     # ---- look and keep ---------------------------------------------------------------------
 
     def backtest(self, df: Any, **how: Any) -> BacktestResult:
-        """Forecast from several past origins and compare; see :func:`tsrnn.backtest.backtest`."""
-        from tsrnn.backtest import backtest
+        """Forecast from several past origins and compare; see :func:`tsrnn.backtesting.backtest`."""
+        from tsrnn.backtesting import backtest
 
         return backtest(self, df, **how)
 

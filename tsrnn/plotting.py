@@ -49,7 +49,7 @@ __all__ = ["plot_backtest", "plot_calibration", "plot_forecast", "plot_residuals
 
 
 class BacktestLike(Protocol):
-    """What :func:`plot_backtest` reads of a :class:`tsrnn.backtest.BacktestResult`."""
+    """What :func:`plot_backtest` reads of a :class:`tsrnn.backtesting.BacktestResult`."""
 
     forecasts: pd.DataFrame
 
@@ -135,7 +135,7 @@ def plot_backtest(
 
     Parameters
     ----------
-    result : tsrnn.backtest.BacktestResult
+    result : tsrnn.backtesting.BacktestResult
         Its ``forecasts`` frame is drawn: id (may be missing), ``cutoff``, time, ``actual``,
         ``forecast`` and the columns of the levels.
     ids : sequence, optional
