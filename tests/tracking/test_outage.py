@@ -115,7 +115,7 @@ def test_a_server_that_fails_after_some_calls_costs_a_warning_and_no_number(
 
     assert len(caught) == 1
     assert caught[0].filename == __file__
-    assert seconds < 2.0
+    assert seconds < 3.0
     tsrnn.autolog(disable=True)
     untracked = last_value(horizon=2).fit(frame).predict()
     np.testing.assert_array_equal(model.predict()["forecast"], untracked["forecast"])
@@ -123,7 +123,7 @@ def test_a_server_that_fails_after_some_calls_costs_a_warning_and_no_number(
         caught[0].message
     ):
         points = [point for line in kept(home) for point in line.get("metrics", [])]
-        assert {point[0] for point in points} >= {"train_loss", "test/mae", "naive/mae_h02"}
+        assert {point[0] for point in points} >= {"train_loss", "test/mae", "naive/mase_h02"}
         assert str(home / "mlruns" / "pending") in str(caught[0].message)
     assert capfd.readouterr() == ("", "")
 
@@ -149,11 +149,11 @@ def test_a_server_that_stalled_is_not_asked_again_at_once(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         with pytest.warns(TrackingWarning, match=r"did not answer within 0\.4 s"):
             last_value().fit(frame)
-        began = time.monotonic()
+        asked = len(server.seen)
         with pytest.warns(TrackingWarning, match="did not answer a moment ago"):
             last_value().fit(frame)
 
-    assert time.monotonic() - began < 0.3
+    assert len(server.seen) == asked
 
 
 def fit_inside(uri, model, frame):
@@ -169,7 +169,7 @@ def test_a_block_on_a_dead_server_runs_to_its_end(frame, last_value, monkeypatch
         with pytest.warns(TrackingWarning):
             run, model = fit_inside(server.uri, last_value(), frame)
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.0
     assert run.run_id is None
     assert len(model.predict()) == 2 * model.horizon_
 
@@ -196,7 +196,7 @@ def test_a_locked_database_does_not_hold_a_fit(
     database.rollback()
     database.close()
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.0
 
 
 def test_a_store_that_is_a_folder_costs_a_warning(home, frame, last_value, autologged):

@@ -73,10 +73,10 @@ def test_held_out_scores_stand_next_to_those_of_the_baselines(client, logged):
     assert (metrics["test/mae"], metrics["naive/mae"]) == (1.0, 2.0)
     assert metrics["test/mase"] == 0.5
     assert "naive/mase" not in metrics  # infinite
-    assert (metrics["test/mae_h01"], metrics["test/mae_h02"]) == (1.0, 3.0)
-    assert (metrics["naive/mae_h01"], metrics["naive/mae_h02"]) == (2.0, 4.0)
+    assert (metrics["test/mase_h01"], metrics["test/mase_h02"]) == (1.0, 3.0)
+    assert (metrics["naive/mase_h01"], metrics["naive/mase_h02"]) == (2.0, 4.0)
     assert metrics["test/beats_naive"] == 1.0
-    by_step = client.get_metric_history(logged.info.run_id, "test/mae_by_step")
+    by_step = client.get_metric_history(logged.info.run_id, "test/mase_by_step")
     assert [(point.step, point.value) for point in by_step] == [(1, 1.0), (2, 3.0)]
 
 
@@ -351,7 +351,7 @@ def test_open_runs_of_living_processes_stay_open(client):
 
 @pytest.mark.parametrize(
     ("name", "written"),
-    [("test/mae_h01", "test/mae_h01"), ("a[b]=c", "a_b__c"), ("é", "_"), ("/x/", "x"), ("", "_")],
+    [("test/mase_h01", "test/mase_h01"), ("a[b]=c", "a_b__c"), ("é", "_"), ("/x/", "x"), ("", "_")],
 )
 def test_metric_names_have_only_letters_that_mlflow_takes(name, written):
     assert metric_name(name) == written

@@ -7,13 +7,13 @@ from MLflow is as safe to load as one from disk.
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
-from mlflow import pyfunc
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
@@ -33,6 +33,10 @@ from mlflow.utils.model_utils import _get_flavor_configuration
 import tsrnn
 from tsrnn.exceptions import ParameterError, TsrnnError
 from tsrnn.tracking.record import past_frame
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns about type hints of its own
+    from mlflow.pyfunc import add_to_model
 
 if TYPE_CHECKING:
     from tsrnn.base import Forecaster
@@ -105,7 +109,7 @@ def save_model(
         _save_example(model, example, folder)
     if metadata is not None:
         model.metadata = metadata
-    pyfunc.add_to_model(
+    add_to_model(
         model,
         loader_module="tsrnn.tracking",
         data=_DATA,

@@ -103,9 +103,9 @@ def fingerprint(panel: Panel) -> str:
 def held_out(forecaster: Forecaster) -> list[Point]:
     """Return the scores on held-out steps, the model's beside those of the reference forecasts.
 
-    ``test/mase`` is the model's, ``naive/mase`` that of the naive forecast; ``test/mae_h01`` is the
-    first step ahead, and ``test/mae_by_step`` draws all steps as a curve. Numbers that are not
-    finite are left out, since a store can't keep them.
+    ``test/mase`` is the model's, ``naive/mase`` that of the naive forecast; ``test/mase_h01`` is the
+    first step ahead alone, and ``test/mase_by_step`` draws all steps as a curve. Numbers that are
+    not finite are left out, since a store can't keep them.
     """
     skill = getattr(forecaster, "skill_", None)
     if skill is None:
@@ -159,9 +159,9 @@ def past_frame(forecaster: Forecaster, *, steps: int = 30) -> Any:
 def _curve(prefix: str, by_step: pd.Series) -> Iterator[Point]:
     digits = max(2, len(str(len(by_step))))
     for step, value in zip(by_step.index.tolist(), by_step.tolist(), strict=True):
-        yield Point(f"{prefix}/mae_by_step", value, step)
+        yield Point(f"{prefix}/mase_by_step", value, step)
         if step <= _STEPS_BY_NAME:
-            yield Point(f"{prefix}/mae_h{step:0{digits}d}", value)
+            yield Point(f"{prefix}/mase_h{step:0{digits}d}", value)
 
 
 def _prefix(method: object) -> str:
