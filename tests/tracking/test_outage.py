@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
 import tsrnn
 from tsrnn.exceptions import ParameterError, TrackingWarning
@@ -240,25 +239,3 @@ def test_replay_refuses_a_file_of_something_else(tmp_path):
 
     with pytest.raises(ParameterError, match="replay needs a file of kept metrics"):
         replay(tmp_path / "x.jsonl")
-
-
-def test_two_thousand_epochs_travel_in_few_calls(
-    store_uri, frame, last_value, monkeypatch, autologged
-):
-    calls = []
-    log_batch = MlflowClient.log_batch
-    monkeypatch.setattr(
-        MlflowClient,
-        "log_batch",
-        lambda self, run_id, metrics=(), **rest: (
-            calls.append(len(metrics)),
-            log_batch(self, run_id, metrics=metrics, **rest),
-        ),
-    )
-
-    last_value(epochs=2000).fit(frame)
-
-    assert sum(calls) >= 2000
-    assert max(calls) <= 1000
-    assert len(calls) <= 10
-    assert runs().loc[0, "metrics.train_loss"] == 1 / 2000

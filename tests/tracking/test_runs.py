@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 import tsrnn
 from tsrnn.exceptions import ParameterError, TrackingWarning
@@ -113,6 +114,28 @@ def test_artifacts_lie_under_the_store_wherever_the_process_runs(logged, home):
     expected = home / "mlruns" / "artifacts" / "tsrnn" / logged.info.run_id / "artifacts"
     assert (expected / "forecast.csv").is_file()
     assert [path.name for path in home.iterdir()] == ["mlruns"]
+
+
+def test_two_thousand_epochs_travel_in_few_calls(
+    store_uri, frame, last_value, monkeypatch, autologged
+):
+    calls = []
+    log_batch = MlflowClient.log_batch
+    monkeypatch.setattr(
+        MlflowClient,
+        "log_batch",
+        lambda self, run_id, metrics=(), **rest: (
+            calls.append(len(metrics)),
+            log_batch(self, run_id, metrics=metrics, **rest),
+        ),
+    )
+
+    last_value(epochs=2000).fit(frame)
+
+    assert sum(calls) >= 2000
+    assert max(calls) <= 1000
+    assert len(calls) <= 10
+    assert runs().loc[0, "metrics.train_loss"] == 1 / 2000
 
 
 # ---- who opens and ends the run -----------------------------------------------------------

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tsrnn.tracking.quiet import quiet
 
-__all__ = ["OPENING", "Courier", "patience"]
+__all__ = ["OPENING", "Courier", "is_remote", "patience"]
 
 OPENING = 60.0
 """Seconds that a local store may take to open: creating it can take ten on a busy machine."""
@@ -27,12 +27,21 @@ _stalled: dict[str, float] = {}
 _stalled_lock = threading.Lock()
 
 
-def patience() -> float:
-    """Return the seconds one call to MLflow may take: ``$TSRNN_TRACKING_TIMEOUT``, else 4."""
+def patience(uri: str) -> float:
+    """Return the seconds one call may take: ``$TSRNN_TRACKING_TIMEOUT``, else 4, and 10 for a file.
+
+    A server that is silent for 4 s is down; a local database is only ever busy.
+    """
+    usual = 4.0 if is_remote(uri) else 10.0
     try:
-        return max(0.05, float(os.environ.get("TSRNN_TRACKING_TIMEOUT", "4")))
+        return max(0.05, float(os.environ.get("TSRNN_TRACKING_TIMEOUT", usual)))
     except ValueError:
-        return 4.0
+        return usual
+
+
+def is_remote(uri: str) -> bool:
+    """Return whether ``uri`` is that of a server rather than a file."""
+    return not uri.startswith(("sqlite:", "file:", "/"))
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,9 @@ class Courier:
                 self._thread.start()
             if self._running is None and not self._calls:
                 self._since = time.monotonic()
-            self._calls.append(_Call(run, patience() if seconds is None else seconds, optional))
+            self._calls.append(
+                _Call(run, patience(self.uri) if seconds is None else seconds, optional)
+            )
             self._changed.notify_all()
 
     def drain(self) -> bool:

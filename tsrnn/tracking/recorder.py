@@ -16,7 +16,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from tsrnn.tracking import leases
-from tsrnn.tracking.courier import OPENING, Courier, patience
+from tsrnn.tracking.courier import OPENING, Courier, is_remote, patience
 from tsrnn.tracking.journal import Journal, log_in_batches
 from tsrnn.tracking.quiet import warn
 from tsrnn.tracking.record import metric_name
@@ -75,7 +75,7 @@ class TrackedRun:
         self._journal.add(
             "run", name=name, experiment=experiment, uri=uri, joined=self.joined, time=self._started
         )
-        self._courier.send(self._open, seconds=None if _is_remote(uri) else OPENING)
+        self._courier.send(self._open, seconds=None if is_remote(uri) else OPENING)
         if tags:
             self.set_tags(tags)
 
@@ -182,7 +182,7 @@ class TrackedRun:
     ) -> None:
         """Deliver ``run(client)`` in order with the rest."""
         self._send(
-            run, seconds=None if files is None else _upload_seconds(files), optional=optional
+            run, seconds=None if files is None else self._upload_seconds(files), optional=optional
         )
 
     def end(self, status: str) -> None:
@@ -258,9 +258,13 @@ class TrackedRun:
     def _upload(self, file: Path, target: str | None) -> None:
         self._send(
             lambda client: client.log_artifact(self._id(), str(file), target),
-            seconds=_upload_seconds(file),
+            seconds=self._upload_seconds(file),
             optional=True,
         )
+
+    def _upload_seconds(self, path: Path) -> float:
+        files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        return patience(self.uri) + sum(p.stat().st_size for p in files) / _BYTES_PER_SECOND
 
     def _place(self, name: str) -> Path:
         file = Path(self._scratch.name, *name.split("/"))
@@ -285,15 +289,6 @@ def _context_tags(parent: str | None) -> dict[str, str]:
     from mlflow.tracking.context.registry import resolve_tags
 
     return dict(resolve_tags({} if parent is None else {"mlflow.parentRunId": parent}))
-
-
-def _upload_seconds(path: Path) -> float:
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    return patience() + sum(file.stat().st_size for file in files) / _BYTES_PER_SECOND
-
-
-def _is_remote(uri: str) -> bool:
-    return not uri.startswith(("sqlite:", "file:", "/"))
 
 
 def _folder(name: str) -> str | None:
