@@ -12,7 +12,7 @@ from tsrnn.exceptions import DataError, DataWarning, ParameterError
 from tsrnn.nn.encoder import CELLS
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.parameters import check_integer, check_option, check_real
-from tsrnn.training import OPTIMIZERS
+from tsrnn.training_plan import OPTIMIZERS
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster

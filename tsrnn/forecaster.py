@@ -27,7 +27,7 @@ from tsrnn.planning import plan_data
 from tsrnn.saving import read_folder, write_folder
 from tsrnn.skill import warn_without_skill
 from tsrnn.summary import summarise
-from tsrnn.training import TrainingPlan
+from tsrnn.training_plan import TrainingPlan
 from tsrnn.windows import Origins
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
 from tsrnn.planning import DataPlan, Split, split_panel
 from tsrnn.skill import Skill, judge
-from tsrnn.training import TrainingPlan, fit_network
+from tsrnn.training_plan import TrainingPlan
 from tsrnn.validation import Validation, calibrate
 from tsrnn.windows import WindowSampler
 
@@ -119,6 +119,8 @@ class Learner:
         notify: Notify,
     ) -> tuple[int, list[dict[str, float]]]:
         """Train; go back to the start where the improvement may be luck."""
+        from tsrnn.training import fit_network  # loads lightning
+
         start = copy.deepcopy(network.state_dict())
         before = validation.losses(network) if validation else None
         plan = self.training
@@ -146,6 +148,8 @@ class Learner:
 
     def _absorb(self, network: ForecastNetwork, panel: Panel, best_step: int) -> None:
         """Let the rows that chose and judged in, too: a short training, or the mixture fitted again."""
+        from tsrnn.training import fit_network  # loads lightning
+
         sampler = self._sampler(panel, panel.lengths)
         steps = int(ABSORB * best_step)
         if steps:

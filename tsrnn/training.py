@@ -10,9 +10,8 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,67 +20,15 @@ from torch import Tensor
 
 from tsrnn.exceptions import TrainingError
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.training_plan import TrainingPlan
 from tsrnn.windows import WindowSampler
 
-__all__ = ["OPTIMIZERS", "TrainingPlan", "TrainingResult", "fit_network", "training_loss"]
+__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
 
-OPTIMIZERS = ("adamw", "adam", "rmsprop", "adagrad", "sgd")
-WARM_UP = 0.1
-FINAL_RATE = 0.05
 WEIGHT_DECAY = 1e-3
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train.
-
-    Parameters
-    ----------
-    max_steps : int
-        Optimiser steps at most; the learning rate falls to a twentieth over them.
-    max_time : float, optional
-        Seconds at most.
-    check_every : int
-        Steps between two validations.
-    patience : int, optional
-        Validations without a better score before training ends (None: never).
-    batch_size : int
-    learning_rate : float
-    optimizer : str
-        One of ``OPTIMIZERS``.
-    gradient_clip, gradient_clip_value : float, optional
-        Largest norm of the whole gradient, largest absolute value of each entry.
-    average : float
-        Decay of the running average of the weights, which is what is validated and kept.
-    warm_up : bool
-        Let the learning rate rise over the first tenth of the steps.
-    seed : int
-    device : str
-        An accelerator of Lightning: "cpu", "cuda", "mps", "auto".
-    verbose : int
-        0 is silent, 1 shows a progress bar, 2 a model summary, too.
-    trainer_params : mapping
-        Passed on to ``pytorch_lightning.Trainer``.
-    """
-
-    max_steps: int
-    max_time: float | None
-    check_every: int
-    patience: int | None
-    batch_size: int
-    learning_rate: float
-    optimizer: str
-    gradient_clip: float | None
-    gradient_clip_value: float | None
-    average: float
-    warm_up: bool
-    seed: int
-    device: str
-    verbose: int
-    trainer_params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -245,7 +192,7 @@ class _TrainingModule(pl.LightningModule):
         values, weights = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * rate(self.step, self.plan)
+            group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
         loss = training_loss(
             self.network, values, weights if weights.numel() else None, self.dropout_generator
         )
@@ -275,7 +222,7 @@ class _TrainingModule(pl.LightningModule):
         metrics = {
             "train_loss": float(loss),
             "val_score": score,
-            "learning_rate": self.plan.learning_rate * rate(self.step, self.plan),
+            "learning_rate": self.plan.learning_rate * self.plan.rate(self.step),
             "gradient_norm": float(norm),
         }
         self.history.append({"step": self.step, **metrics})
@@ -306,8 +253,9 @@ class _TrainingModule(pl.LightningModule):
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.plan.average, self.step / (self.step + 9))
-        averaged, current = list(self.averaged.parameters()), list(self.network.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)  # noqa: SLF001  (the public form is one by one)
+        averaged: list[Tensor] = list(self.averaged.parameters())
+        current: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)  # the public form goes one by one
 
 
 def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.Optimizer:
@@ -322,16 +270,6 @@ def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.
     if plan.optimizer == "adagrad":
         return torch.optim.Adagrad(parameters, lr)
     return torch.optim.SGD(parameters, lr, momentum=0.9)
-
-
-def rate(step: int, plan: TrainingPlan) -> float:
-    """Return the share of the learning rate at a step: a linear rise, then half a cosine down."""
-    progress = min(1.0, (step + 1) / plan.max_steps)
-    if plan.warm_up and progress < WARM_UP:
-        return progress / WARM_UP
-    start = WARM_UP if plan.warm_up else 0.0
-    fall = 0.5 * (1 + math.cos(math.pi * (progress - start) / (1 - start)))
-    return FINAL_RATE + (1 - FINAL_RATE) * fall
 
 
 # ---- leaving the outside world as it was ------------------------------------------------------
