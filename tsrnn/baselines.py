@@ -1,8 +1,9 @@
-"""The forecasts every model must beat: naive, seasonal naive, drift, mean, and smoothing methods."""
+"""The forecasts every model must beat: naive, seasonal naive, drift, mean, smoothing, theta."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tsrnn.base import Forecast, Forecaster
 from tsrnn.exceptions import DataError
 from tsrnn.parameters import check_integer, check_option
 from tsrnn.simple import Outlook, drift, mean, naive, seasonal_naive
+from tsrnn.smoothing import ses, theta
 
 if TYPE_CHECKING:
     from tsrnn.panel import Panel
@@ -26,13 +28,15 @@ __all__ = [
 ]
 
 _BLOCK = 2_000_000  # entries of a matrix of similar lengths
-_LONGEST = 10_000  # newest rows that drift, mean and the smoothing methods read of a series
+_SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in a panel
 
 METHODS: dict[str, Callable[[np.ndarray, int, int], Outlook]] = {
     "naive": naive,
     "seasonal_naive": seasonal_naive,
     "drift": drift,
     "mean": mean,
+    "ses": ses,
+    "theta": theta,
 }
 
 
@@ -41,9 +45,10 @@ def baseline(method: str, history: np.ndarray, horizon: int, season: int = 1) ->
 
     Parameters
     ----------
-    method : {"naive", "seasonal_naive", "drift", "mean"}
+    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}
         The last value; the last value of the same phase; the line through first and last value; the
-        mean of all.
+        mean of all; simple exponential smoothing; the theta method. The last two are seasonally
+        adjusted where the series is seasonal.
     history : ndarray of shape (series, steps)
         Values, newest on the right; NaN where there is none.
     horizon : int
@@ -69,10 +74,15 @@ def baseline(method: str, history: np.ndarray, horizon: int, season: int = 1) ->
 
 
 def panel_outlook(method: str, panel: Panel, horizon: int, season: int) -> Outlook:
-    """Return forecasts and deviations after each series of a panel, series of similar length together."""
+    """Return forecasts and deviations after each series of a panel.
+
+    Series of similar length are computed together. Of a long series, "ses" and "theta" read the
+    newest 2,000 rows.
+    """
     point = np.full((len(panel), horizon), np.nan)
     spread = point.copy()
-    lengths = np.minimum(panel.lengths, _LONGEST)
+    smooth = method in {"ses", "theta"}
+    lengths = np.minimum(panel.lengths, _SMOOTHED) if smooth else panel.lengths
     for rows in _blocks(lengths):
         history = panel.select(rows).matrix(int(lengths[rows].max()))
         outlook = METHODS[method](history, horizon, season)
@@ -122,8 +132,8 @@ class BaselineForecaster(Forecaster):
 
     Parameters
     ----------
-    method : {"naive", "seasonal_naive", "drift", "mean"}, default "naive"
-        See :func:`baseline`.
+    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}, default "naive"
+        See :func:`baseline`; of a long series, "ses" and "theta" read the newest 2,000 rows.
     horizon : int, optional
         Steps that ``predict`` writes; from the frequency when None.
     id_col, time_col, target_col, freq : str, optional
@@ -171,7 +181,8 @@ class BaselineForecaster(Forecaster):
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         del notify
         _check_some_value(panel)
-        self.panel_ = panel.tail(max(_LONGEST, 2 * self.season_ + 1))
+        # a copy, since a panel may be a view of the caller's frame
+        self.panel_ = replace(panel, values=panel.values.copy(), times=panel.times.copy())
 
     def _forecast_panel(
         self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
