@@ -320,6 +320,25 @@ def test_the_run_takes_tables_figures_texts_and_folders(client, tmp_path):
     assert client.get_run(run.run_id).data.metrics == {"mae": 1.0, "odd _name_": 2.0}
 
 
+def test_a_backtest_is_logged_with_its_scores_curve_verdict_and_forecasts(client, frame):
+    with track() as run:
+        with tsrnn.tracking.untracked():
+            result = tsrnn.backtest(
+                tsrnn.BaselineForecaster(method="naive", horizon=1), frame, n_windows=2
+            )
+        run.log_backtest(result)
+
+    logged = client.get_run(run.run_id)
+    assert logged.data.metrics["backtest/model/mae"] == result.scores.loc["model", "mae"] == 5.5
+    assert logged.data.metrics["backtest/drift/mae"] == result.scores.loc["drift", "mae"]
+    curve = client.get_metric_history(run.run_id, "backtest/model/mae_by_step")
+    assert [(point.step, point.value) for point in curve] == [(1, 5.5)]
+    assert logged.data.tags["tsrnn.backtest"] == result.verdict
+    table = pd.read_parquet(client.download_artifacts(run.run_id, "backtest/forecasts.parquet"))
+    pd.testing.assert_frame_equal(table, result.forecasts, check_dtype=False)
+    assert "estimator" not in logged.data.params  # untracked
+
+
 def test_a_broken_plot_is_told_once_and_the_fit_and_its_numbers_stay(
     client, store_uri, frame, last_value, autologged
 ):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mlflow import MlflowClient
@@ -21,6 +21,9 @@ from tsrnn.tracking.journal import Journal, log_in_batches
 from tsrnn.tracking.quiet import warn
 from tsrnn.tracking.record import metric_name
 from tsrnn.tracking.store import create_store, experiment_id, terminate
+
+if TYPE_CHECKING:
+    from tsrnn.backtesting import BacktestResult
 
 __all__ = ["TrackedRun"]
 
@@ -125,6 +128,21 @@ class TrackedRun:
         file = self._place(name)
         file.write_text(text, encoding="utf-8")
         self.log_artifact(file, _folder(name))
+
+    def log_backtest(self, result: BacktestResult, name: str = "backtest") -> None:
+        """Log the scores, the verdict and the forecasts of a backtest.
+
+        ``backtest/model/mase`` is the model's score, ``backtest/naive/mase`` that of the naive
+        forecast, ``backtest/model/mae_by_step`` a curve over the steps ahead; the tag
+        ``tsrnn.backtest`` has the verdict, and ``backtest/forecasts.parquet`` every forecast.
+        """
+        for method, row in result.scores.iterrows():
+            self.log_metrics({f"{name}/{method}/{score}": value for score, value in row.items()})
+        for method, curve in result.by_horizon.items():
+            for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
+                self.log_metrics({f"{name}/{method}/mae_by_step": value}, step)
+        self.set_tags({f"tsrnn.{name}": result.verdict})
+        self.log_table(result.forecasts, f"{name}/forecasts")
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Log a file, or every file of a folder, under ``folder`` of the run's artifacts."""
