@@ -31,6 +31,11 @@ unit: $(STAMP)
 ui: $(STAMP)  ## MLflow on the local store
 	$(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1
 
+bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folder of the public sets
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/random_walk.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
+
 # torch comes first: a bare `torch` from a later requirement may pull gigabytes of another build.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
