@@ -84,7 +84,7 @@ def backtest(
     >>> df = pd.DataFrame({"ds": ds, "y": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 9.0] * 4})
     >>> result = backtest(BaselineForecaster("seasonal_naive", horizon=7), df, n_windows=2)
     >>> result.scores["mae"].round(2).to_dict()
-    {'model': 0.0, 'naive': 4.71, 'seasonal_naive': 0.0, 'drift': 6.75, 'theta': 0.0}
+    {'model': 0.0, 'naive': 4.71, 'seasonal_naive': 0.0, 'drift': 6.75, 'theta': 1.52}
     """
     n_windows = check_integer("n_windows", n_windows, low=1)
     step = check_integer("step", step, low=1, optional=True)
