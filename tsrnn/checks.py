@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError
 from tsrnn.nn.encoder import CELLS
@@ -44,6 +45,11 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     check_option("cell", f.cell, CELLS)
     check_option("decoder", f.decoder, DECODERS)
     check_option("optimizer", f.optimizer, OPTIMIZERS)
+    check_option("device", f.device, ("cpu", "cuda"))
+    if f.device == "cuda" and not torch.cuda.is_available():
+        raise ParameterError(
+            "device='cuda' needs a GPU that torch can use, and finds none. Use device='cpu'."
+        )
     check_option("missing", f.missing, ("mask",))
     check_real("dropout", f.dropout, low=0, high=1, closed="left")
     check_real("learning_rate", f.learning_rate, low=0, closed="neither")

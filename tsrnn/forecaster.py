@@ -86,8 +86,8 @@ class RNNForecaster(Forecaster):
         Optimiser steps at most; few rows take fewer (``summary()`` says how many).
     max_time : float, optional
         Seconds of training at most; the best weights until then are kept.
-    device : str
-        Where to train: "cpu", "cuda", "mps" or "auto". Forecasts are computed on the CPU.
+    device : {"cpu", "cuda"}
+        Where to train. Forecasts are computed on the CPU.
     batch_size : int
         Windows of one optimiser step.
     learning_rate : float

@@ -175,7 +175,7 @@ def start_from_reference(
     values = torch.from_numpy(sampler.draw(batch, rng)[0])
     represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.relative_references(represented, scale, positions)
-    rows = positions[:, None] + torch.arange(1, plan.horizon + 1)
+    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
     head = network(values[:, : values.shape[1] - plan.horizon])
     target = network.relative_target(values[:, rows], head)
     known = ~target.isnan()

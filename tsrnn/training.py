@@ -69,7 +69,7 @@ def training_loss(
     plan = network.plan
     head = network(values[:, : values.shape[1] - plan.horizon], generator)
     positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
-    rows = positions[:, None] + torch.arange(1, plan.horizon + 1)
+    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
     target = network.relative_target(values[:, rows], head)  # (batch, position, horizon)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
@@ -231,6 +231,8 @@ class _TrainingModule(pl.LightningModule):
             self.trainer.should_stop = True
 
     def _score(self, network: ForecastNetwork) -> float:
+        if self.device.type != "cpu":  # forecasts are computed on the CPU
+            network = copy.deepcopy(network).cpu()
         score = math.nan if self.validate is None else self.validate(network)
         if self.validate is None or score < self.best_score:
             self.best_score, self.best_step, self.waited = score, self.step, 0

@@ -40,7 +40,7 @@ class TrainingPlan:
         Let the learning rate rise over the first tenth of the steps.
     seed : int
     device : str
-        An accelerator of Lightning: "cpu", "cuda", "mps", "auto".
+        An accelerator of Lightning: "cpu" or "cuda".
     verbose : int
         0 is silent, 1 shows a progress bar, 2 a model summary, too.
     trainer_params : mapping

@@ -13,6 +13,9 @@ from tsrnn.nn.outputs import HeadValues
 
 __all__ = ["MixtureHead"]
 
+LEAN = 3.0  # logit that the best single reference starts with
+SHRINKAGE = 1.0
+
 
 class MixtureHead(nn.Module):
     """Mix the reference forecasts, add a learned correction, and say how sure that is.
@@ -95,7 +98,8 @@ class MixtureHead(nn.Module):
         """Fit the starting mixture to data and return its residuals in units of ``unit``.
 
         Minimises the mean absolute error over logits that all steps of the horizon share plus a
-        shrunken part of each step's own.
+        shrunken part of each step's own. The shared logits lean towards the single method that is
+        best on average, the more the fewer samples there are.
 
         Parameters
         ----------
@@ -109,16 +113,19 @@ class MixtureHead(nn.Module):
         -------
         Tensor of shape (observed,)
         """
-        shared = torch.zeros(self.references, requires_grad=True)
+        total = weight.sum().clamp_min(1)
+        each = ((target.unsqueeze(-1) - references).abs() * weight.unsqueeze(-1)).sum((0, 1))
+        lean = LEAN * nn.functional.one_hot(each.argmin(), self.references).float()
+        shared = lean.clone().requires_grad_()
         own = torch.zeros(self.horizon, self.references, requires_grad=True)
         optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)
-        total = weight.sum().clamp_min(1)
-        shrinkage = 3.0 / math.sqrt(float(total))
+        shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
         with torch.enable_grad():
             for _ in range(150):
                 mix = torch.softmax(shared + own, -1)
                 error = (target - (mix * references).sum(-1)).abs()
-                loss = (error * weight).sum() / total + shrinkage * own.square().mean()
+                away = own.square().mean() + (shared - lean).square().mean()
+                loss = (error * weight).sum() / total + shrinkage * away
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -133,7 +133,8 @@ class ForecastNetwork(nn.Module):
     def positions(self, steps: int) -> Tensor:
         """Return the rows at which recurrent steps end, in ``steps`` rows after the look-back."""
         start = self.plan.look_back + self.plan.patch - 1
-        return torch.arange(start, self.plan.look_back + steps, self.plan.patch)
+        stop, device = self.plan.look_back + steps, self.path_factor.device
+        return torch.arange(start, stop, self.plan.patch, device=device)
 
     def features(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
         """Return what the encoder reads at each position, shape (batch, position, feature).
@@ -142,7 +143,7 @@ class ForecastNetwork(nn.Module):
         each season, the last move of anchor and scale, the distance from the season's mean, and age.
         """
         patch = self.plan.patch
-        rows = positions[:, None] + torch.arange(1 - patch, 1)  # (position, patch)
+        rows = positions[:, None] + torch.arange(1 - patch, 1, device=positions.device)
         newest = values[:, rows]  # (batch, position, patch)
         unit = scale.scale[:, positions].unsqueeze(-1)
         anchor = scale.anchor[:, positions].unsqueeze(-1)
@@ -231,7 +232,7 @@ class ForecastNetwork(nn.Module):
         """
         values = values[:, -(self.plan.look_back + self.plan.patch) :]
         represented, scale = self.represent(values)
-        position = torch.tensor([values.shape[1] - 1])
+        position = torch.tensor([values.shape[1] - 1], device=values.device)
         features = self.features(represented, scale, position)
         references = self.relative_references(represented, scale, position)
         hidden = state[0][-1].unsqueeze(1)  # (batch, 1, hidden)
