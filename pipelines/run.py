@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 import tsrnn
-from tsrnn.exceptions import TsrnnError
+from tsrnn.exceptions import SkillWarning, TsrnnError
 
 from . import steps
 from .files import write_text
@@ -21,7 +22,6 @@ from .ui import experiment_page
 
 if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
-
     from tsrnn.forecaster import RNNForecaster
     from tsrnn.tracking import TrackedRun
 
@@ -125,7 +125,8 @@ def run_pipeline(
     tags = {"tsrnn.pipeline": spec.name, "tsrnn.as_of": as_of or data.end}
     run_name = f"{spec.name} {as_of or data.end}"
     with tsrnn.track(experiment=spec.experiment_name, run_name=run_name, tags=tags) as run:
-        with untracked():  # the run is about the model that is kept
+        with untracked(), warnings.catch_warnings():  # the run is about the model that is kept,
+            warnings.simplefilter("ignore", SkillWarning)  # and the backtest has its own verdict
             result = steps.backtest(forecaster, frame, spec.backtest, level=spec.forecast.level)
         say(f"backtest  {describe_scores(result)}  ({_since(began)})")
         forecaster.fit(frame)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
-    from tsrnn.backtesting import BacktestResult
 
+    from tsrnn.backtesting import BacktestResult
     from tsrnn.forecaster import RNNForecaster
 
     from .spec import BacktestSpec, PipelineSpec

@@ -16,7 +16,6 @@ command needs it, so that ``tsrnn --help`` answers at once.
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -167,9 +166,8 @@ def _notes() -> Iterator[None]:
     told = set()
 
     def note(message: Warning | str, *_: Any, **__: Any) -> None:
-        text = re.sub(r"[\d,.:-]+", "#", str(message))  # the same of fewer rows is the same
-        if text not in told:
-            told.add(text)
+        if str(message) not in told:
+            told.add(str(message))
             _say(f"note: {message}")
 
     with warnings.catch_warnings():
