@@ -329,6 +329,8 @@ class RNNForecaster(Forecaster):
         pandas.DataFrame
             Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series.
         """
+        from tsrnn.views import paths_frame
+
         self._check_is_fitted()
         n_paths = check_integer("n_paths", n_paths, low=1)
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
@@ -340,18 +342,7 @@ class RNNForecaster(Forecaster):
             drawn = self._forecasting().paths(
                 self.network_, reading, horizon, n_paths=n_paths, seed=seed
             )
-        stamps = self.axis_.future(panel.last_times, horizon)
-        series, path = np.arange(len(panel)), np.arange(n_paths)
-        return pd.DataFrame(
-            {
-                self.format_.id_name or "unique_id": panel.ids[series.repeat(n_paths * horizon)],
-                "path": np.tile(path.repeat(horizon), len(panel)),
-                self.format_.time_name or "ds": self.axis_.to_index(
-                    np.tile(stamps[:, None, :], (1, n_paths, 1)).ravel()
-                ),
-                "value": drawn.ravel(),
-            }
-        )
+        return paths_frame(self, panel, drawn)
 
     # ---- look and keep ---------------------------------------------------------------------
 
@@ -382,34 +373,14 @@ class RNNForecaster(Forecaster):
         -------
         matplotlib.figure.Figure
         """
-        from tsrnn.plotting import plot_forecast
+        from tsrnn.views import draw_forecast
 
         self._check_is_fitted()
         panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
         columns = interval_columns(None if self.output == "point" else level, None)
         probabilities = tuple(sorted(columns.values()))
         forecast = self._forecast_panel(None if df is None else panel, self.horizon_, probabilities)
-        ahead = self._long(panel.ids, self.axis_.future(panel.last_times, self.horizon_))
-        ahead["forecast"] = forecast.point.ravel()
-        for name, probability in columns.items():
-            ahead[name] = forecast.quantiles[:, :, probabilities.index(probability)].ravel()
-        name = self.format_.target_name
-        return plot_forecast(
-            self._past(panel, "y" if name is None else str(name)),
-            ahead,
-            id_col=None if self.format_.single else "unique_id",
-            target_col="y" if name is None else str(name),
-            **how,
-        )
-
-    def _long(self, ids: pd.Index, times: np.ndarray) -> pd.DataFrame:
-        series = np.arange(len(ids)).repeat(times.shape[1])
-        return pd.DataFrame({"unique_id": ids[series], "ds": self.axis_.to_index(times.ravel())})
-
-    def _past(self, panel: Panel, target: str) -> pd.DataFrame:
-        ids = panel.ids[np.arange(len(panel)).repeat(panel.lengths)]
-        stamps = self.axis_.to_index(panel.times)
-        return pd.DataFrame({"unique_id": ids, "ds": stamps, target: panel.values})
+        return draw_forecast(self, panel, forecast, columns, **how)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted forecaster to a folder of JSON and safetensors, all or nothing.

@@ -1,0 +1,82 @@
+"""A panel, its forecast and its sample paths as long frames, and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tsrnn.base import Forecast, Forecaster
+from tsrnn.plotting import plot_forecast
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tsrnn.panel import Panel
+
+__all__ = ["draw_forecast", "paths_frame"]
+
+
+def paths_frame(forecaster: Forecaster, panel: Panel, paths: np.ndarray) -> pd.DataFrame:
+    """Return sample paths as a long frame: id, ``path``, time, ``value``.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+        Fitted; names and axis are its.
+    panel : Panel
+        The histories that the paths go on from.
+    paths : ndarray of shape (series, path, horizon)
+    """
+    series, count, horizon = paths.shape
+    times = forecaster.axis_.future(panel.last_times, horizon)
+    stamps = np.broadcast_to(times[:, None, :], paths.shape)
+    form = forecaster.format_
+    return pd.DataFrame(
+        {
+            form.id_name or "unique_id": panel.ids[np.arange(series).repeat(count * horizon)],
+            "path": np.tile(np.arange(count).repeat(horizon), series),
+            form.time_name or "ds": forecaster.axis_.to_index(stamps.ravel()),
+            "value": paths.ravel(),
+        }
+    )
+
+
+def draw_forecast(
+    forecaster: Forecaster,
+    panel: Panel,
+    forecast: Forecast,
+    columns: dict[str, float],
+    **how: Any,
+) -> Figure:
+    """Draw the history of a panel and the fan of its forecast.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+    panel : Panel
+    forecast : Forecast
+        Its quantiles are at the sorted probabilities of ``columns``.
+    columns : dict of str to float
+        Interval columns and their probabilities (:func:`tsrnn.base.interval_columns`).
+    **how
+        Passed on to :func:`tsrnn.plotting.plot_forecast`.
+    """
+    axis, form = forecaster.axis_, forecaster.format_
+    target = "y" if form.target_name is None else str(form.target_name)
+    past = _stamped(panel.ids, panel.lengths, axis.to_index(panel.times))
+    past[target] = panel.values
+    horizon = forecast.point.shape[1]
+    times = axis.future(panel.last_times, horizon)
+    ahead = _stamped(panel.ids, np.full(len(panel), horizon), axis.to_index(times.ravel()))
+    ahead["forecast"] = forecast.point.ravel()
+    probabilities = sorted(columns.values())
+    for name, probability in columns.items():
+        ahead[name] = forecast.quantiles[:, :, probabilities.index(probability)].ravel()
+    id_col = None if form.single else "unique_id"
+    return plot_forecast(past, ahead, id_col=id_col, target_col=target, **how)
+
+
+def _stamped(ids: pd.Index, lengths: np.ndarray, stamps: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame({"unique_id": ids[np.arange(len(ids)).repeat(lengths)], "ds": stamps})
