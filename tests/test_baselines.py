@@ -13,7 +13,7 @@ from statsmodels.tsa.seasonal import seasonal_decompose
 from statsmodels.tsa.stattools import acf
 
 from tsrnn import BaselineForecaster, DataError, ParameterError
-from tsrnn.baselines import METHODS, baseline, panel_outlook, reference_forecast
+from tsrnn.baselines import METHODS, baseline, panel_outlook
 from tsrnn.decomposition import is_seasonal, seasonal_index
 from tsrnn.panel import Panel
 from tsrnn.simple import drift, mean, naive, seasonal_naive
@@ -333,14 +333,6 @@ def test_what_happens_to_the_frame_after_fit_changes_nothing():
     assert model.predict()["forecast"].tolist() == [29.0]
 
 
-def test_the_reference_is_seasonal_naive_of_the_training_data():
-    model = BaselineForecaster("mean", horizon=7).fit(frame())
-
-    forecast = reference_forecast(model, 7)
-
-    assert forecast.tolist() == [list(range(23, 30)), list(range(28, 35))]
-
-
 def test_score_is_the_skill_against_seasonal_naive():
     history = frame(ids="a")
     after = pd.DataFrame(
@@ -368,7 +360,7 @@ def test_wrong_parameters_are_refused_in_fit(wrong):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_series_of_any_lengths_are_forecast_as_if_alone(method, monkeypatch):
-    monkeypatch.setattr("tsrnn.baselines._BLOCK", 40)  # several blocks
+    monkeypatch.setattr("tsrnn.references._BLOCK", 40)  # several blocks
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 30, size=12)
     indptr = np.append(0, lengths.cumsum())

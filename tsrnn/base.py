@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from tsrnn.exceptions import DataError, NotFittedError, ParameterError
 from tsrnn.frames import FrameFormat, read_panel
 from tsrnn.parameters import check_integer
+from tsrnn.references import panel_outlook
 
 if TYPE_CHECKING:
     from tsrnn.panel import Panel
@@ -207,8 +208,6 @@ class Forecaster(BaseEstimator, ABC):
         float
             1 is perfect, 0 is as good as seasonal naive, below 0 is worse. Higher is better.
         """
-        from tsrnn.baselines import reference_forecast  # baselines stand above base
-
         del y
         self._check_is_fitted()
         truth, _ = self._read(df, fitted=True)
@@ -216,7 +215,7 @@ class Forecaster(BaseEstimator, ABC):
         last = tail.last_times
         horizon = max(self.horizon_, int(truth.lengths.max()))
         forecast = self._forecast_panel(None, horizon, ())
-        naive = reference_forecast(self, horizon)
+        naive = panel_outlook("seasonal_naive", tail, horizon, self.season_).point
         ahead = pd.MultiIndex.from_arrays(
             [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
         )
@@ -304,7 +303,7 @@ def interval_columns(
     >>> interval_columns([80], [0.5])
     {'forecast-lo-80': 0.1, 'forecast-hi-80': 0.9, 'forecast-q50': 0.5}
     """
-    levels = [] if level is None else [level] if np.isscalar(level) else list(level)  # type: ignore[arg-type,list-item]
+    levels = [] if level is None else [level] if np.isscalar(level) else list(level)  # type: ignore[arg-type]
     columns: dict[str, float] = {}
     for percent in levels:
         if (

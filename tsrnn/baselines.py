@@ -12,82 +12,12 @@ from scipy.special import ndtri
 from tsrnn.base import Forecast, Forecaster
 from tsrnn.exceptions import DataError
 from tsrnn.parameters import check_integer, check_option
-from tsrnn.simple import Outlook, drift, mean, naive, seasonal_naive
-from tsrnn.smoothing import ses, theta
+from tsrnn.references import METHODS, baseline, panel_outlook
 
 if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
-__all__ = [
-    "METHODS",
-    "BaselineForecaster",
-    "baseline",
-    "panel_forecast",
-    "panel_outlook",
-    "reference_forecast",
-]
-
-_BLOCK = 2_000_000  # entries of a matrix of similar lengths
-_SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in a panel
-
-METHODS: dict[str, Callable[[np.ndarray, int, int], Outlook]] = {
-    "naive": naive,
-    "seasonal_naive": seasonal_naive,
-    "drift": drift,
-    "mean": mean,
-    "ses": ses,
-    "theta": theta,
-}
-
-
-def baseline(method: str, history: np.ndarray, horizon: int, season: int = 1) -> np.ndarray:
-    """Forecast every series with a simple method.
-
-    Parameters
-    ----------
-    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}
-        The last value; the last value of the same phase; the line through first and last value; the
-        mean of all; simple exponential smoothing; the theta method. The last two are seasonally
-        adjusted where the series is seasonal.
-    history : ndarray of shape (series, steps)
-        Values, newest on the right; NaN where there is none.
-    horizon : int
-        Steps to forecast.
-    season : int, default 1
-        Steps of one season (1: none).
-
-    Returns
-    -------
-    ndarray of shape (series, horizon)
-        Forecasts; NaN for a series without any value.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> baseline("seasonal_naive", np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), horizon=4, season=3)
-    array([[3., 4., 5., 3.]])
-    """
-    check_option("method", method, METHODS)
-    check_integer("horizon", horizon, low=1)
-    check_integer("season", season, low=1)
-    return METHODS[method](np.asarray(history, dtype=np.float64), horizon, season).point
-
-
-def panel_outlook(method: str, panel: Panel, horizon: int, season: int) -> Outlook:
-    """Return forecasts and deviations after each series of a panel.
-
-    Series of similar length are computed together. Of a long series, "ses" and "theta" read the
-    newest 2,000 rows.
-    """
-    point = np.full((len(panel), horizon), np.nan)
-    spread = point.copy()
-    smooth = method in {"ses", "theta"}
-    lengths = np.minimum(panel.lengths, _SMOOTHED) if smooth else panel.lengths
-    for rows in _blocks(lengths):
-        history = panel.select(rows).matrix(int(lengths[rows].max()))
-        outlook = METHODS[method](history, horizon, season)
-        point[rows], spread[rows] = outlook.point, outlook.spread
-    return Outlook(point, spread)
+__all__ = ["METHODS", "BaselineForecaster", "baseline", "panel_forecast", "panel_outlook"]
 
 
 def panel_forecast(
@@ -102,25 +32,6 @@ def panel_forecast(
     return Forecast(
         outlook.point, outlook.point[..., None] + spread[..., None] * ndtri(np.array(probabilities))
     )
-
-
-def reference_forecast(forecaster: Forecaster, horizon: int) -> np.ndarray:
-    """Return seasonal naive after the training data of a fitted forecaster, shape (series, horizon)."""
-    tail = forecaster._history_tail()  # noqa: SLF001
-    return panel_outlook("seasonal_naive", tail, horizon, forecaster.season_).point
-
-
-def _blocks(lengths: np.ndarray) -> list[np.ndarray]:
-    """Return groups of series whose matrix stays small, shortest first."""
-    order = np.argsort(lengths, kind="stable")
-    groups, start = [], 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= _BLOCK:
-            stop += 1
-        groups.append(order[start:stop])
-        start = stop
-    return groups
 
 
 class BaselineForecaster(Forecaster):
