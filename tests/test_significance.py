@@ -397,3 +397,14 @@ def test_a_thousand_points_tell_coverage_within_three_points():
 
     assert low > 0.77
     assert high < 0.83
+
+
+def test_three_good_seasonal_forecasts_are_not_called_a_copy():
+    t = np.arange(72)
+    y = (100 + t) * (1 + 0.3 * np.sin(t * np.pi / 6))
+    cutoffs = np.array([36, 48, 60])
+    actual = np.stack([y[c : c + 12] for c in cutoffs])
+
+    found = lag_copy(actual, actual * 1.03, y[cutoffs - 1])
+
+    assert not found.is_copy

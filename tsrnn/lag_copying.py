@@ -16,6 +16,9 @@ __all__ = ["LagCopy", "lag_copy"]
 
 STANDS_STILL = 0.1  # moves this small, relative to the real ones, are no moves
 FOLLOWS = 0.5  # correlation from which a forecast follows something
+ENOUGH = (
+    10  # forecasts below which following the last value may be chance, and is not held against it
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class LagCopy:
         Forecasts behind the numbers: origins times series; the steps of one forecast count once.
     is_copy : bool
         The moves carry no information (``moves`` is not significantly positive at 2.5 %), and the
-        forecast either hardly moves or follows y(t-1) better than y(t).
+        forecast either hardly moves or, over at least ten forecasts, follows y(t-1) better than y(t).
     """
 
     with_previous: float
@@ -115,7 +118,9 @@ def lag_copy(actual: ArrayLike, forecast: ArrayLike, previous: ArrayLike) -> Lag
     n_forecasts = int(known.any(axis=2).sum())
     knows_more = moves * math.sqrt(n_forecasts) > ndtri(0.975)
     stands_still = moved < STANDS_STILL
-    follows_lag = with_previous > FOLLOWS and not with_actual >= with_previous
+    follows_lag = (
+        n_forecasts >= ENOUGH and with_previous > FOLLOWS and not with_actual >= with_previous
+    )
     return LagCopy(
         with_previous,
         with_actual,
