@@ -17,11 +17,12 @@ def stratified_uniforms(paths: int, steps: int, generator: torch.Generator) -> T
     """Return uniforms of shape (paths, steps), one in each of ``paths`` equal strata of every step.
 
     Stratified over paths (a Latin hypercube; McKay, Beckman and Conover 1979), so that quantiles over
-    paths carry little noise; independent over steps.
+    paths carry little noise; independent over steps. Drawn step by step: fewer steps are the first
+    of more.
     """
-    order = torch.rand(paths, steps, generator=generator, dtype=torch.float64).argsort(0)
-    jitter = torch.rand(paths, steps, generator=generator, dtype=torch.float64)
-    return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE)
+    drawn = torch.rand(steps, 2, paths, generator=generator, dtype=torch.float64)
+    order, jitter = drawn[:, 0].argsort(1), drawn[:, 1]
+    return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE).T
 
 
 def shift_paths(network: ForecastNetwork, values: Tensor, state: State, noise: Tensor) -> Tensor:
