@@ -11,6 +11,7 @@ from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
+from tsrnn.pairing import average
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins, gather_rows
 
@@ -96,7 +97,7 @@ class Validation:
         standard error is the larger of those over series and over stretches of one horizon in time.
         A single series over a single stretch is no evidence: 0.
         """
-        gain = np.nanmean(before - after, axis=1)
+        gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
         stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
         errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
         error = np.nanmax([*errors, 0.0])
