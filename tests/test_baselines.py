@@ -123,6 +123,19 @@ def test_missing_steps_on_the_left_change_nothing(method):
     )
 
 
+@pytest.mark.parametrize("method", ["ses", "theta"])
+@pytest.mark.parametrize("origin", [0.0, 150.0])
+@pytest.mark.parametrize("padding", [1, 5, 30])
+def test_missing_steps_around_a_seasonal_series_do_not_change_its_season(method, origin, padding):
+    history = seasonal_series()[None, :50] - origin
+    padded = np.pad(history, ((0, 0), (padding, 0)), constant_values=np.nan)
+    assert is_seasonal(history, 12).all()
+
+    np.testing.assert_allclose(
+        baseline(method, padded, 14, 12), baseline(method, history, 14, 12), rtol=1e-9
+    )
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_forecasts_follow_a_change_of_unit_and_origin(method):
     history = seasonal_series()[None] - 150  # both signs: adjusted additively

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tsrnn.simple import first_seen, last_seen
+
 __all__ = ["SeasonalIndex", "is_seasonal", "seasonal_index"]
 
 _QUANTILE = 1.645  # two-sided 90 %
@@ -103,7 +105,7 @@ def is_seasonal(history: np.ndarray, season: int) -> np.ndarray:
 
 
 def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
-    """Return centred means over one season, NaN at both ends and where it holds no value."""
+    """Return centred means over one season, NaN where it reaches beyond the first or the last value."""
     seen = ~np.isnan(values)
     low = np.fmin.reduce(values, axis=1)[:, None]
     total = _window_sums(np.where(seen, values - low, 0.0), season)
@@ -111,7 +113,10 @@ def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
     half, steps = season // 2, values.shape[1]
     trend = np.full(values.shape, np.nan)
     trend[:, half : steps - half] = total / np.where(weight > 0, weight, np.nan) + low
-    return trend
+    # the empty steps left of a short series are not part of it
+    first, last = first_seen(values)[0][:, None], last_seen(values)[0][:, None]
+    position = np.arange(steps)
+    return np.where((position - half >= first) & (position + half <= last), trend, np.nan)
 
 
 def _window_sums(values: np.ndarray, season: int) -> np.ndarray:
