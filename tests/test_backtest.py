@@ -113,6 +113,32 @@ def test_refit_says_at_which_windows_a_clone_is_fitted(refit, fits):
     assert [rows["s0"] for what, rows in log if what == "forecast"] == cutoffs
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("ds", "cutoff"), ("unique_id", "actual"), ("unique_id", "forecast-lo-80")]
+)
+def test_columns_that_the_result_would_overwrite_are_refused_before_any_fit(old, new):
+    log = []
+    df = frame().rename(columns={old: new})
+    id_col, time_col, target_col = df.columns
+    model = Spy(log=log, id_col=id_col, time_col=time_col, target_col=target_col)
+
+    with pytest.raises(DataError, match=f"Got '{new}'. Rename it"):
+        backtest(model, df, level=80)
+
+    assert not log
+
+
+def test_a_series_that_begins_after_the_only_fit_is_forecast_too():
+    df = frame((40, 13))
+
+    with pytest.warns(DataWarning, match="Series 's1' with 13 rows is in 2 of 5 windows"):
+        result = backtest(BaselineForecaster(horizon=H), df, refit=False)
+
+    late = result.forecasts[result.forecasts["unique_id"] == "s1"]
+    known = df[df["unique_id"] == "s1"]["y"].to_numpy()
+    np.testing.assert_array_equal(late["forecast"], np.repeat(known[[4, 8]], H))
+
+
 def test_the_forecaster_itself_stays_as_it_was():
     model = BaselineForecaster()
     before = dict(vars(model))
