@@ -83,6 +83,7 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
         "mean": np.full(
             horizon, mean[t] if season > 1 else np.nanmean(last[max(0, t - 3) : t + 1])
         ),
+        "long-mean": np.full(horizon, np.nanmean(values[max(0, t + 1 - window) : t + 1])),
     }
     if season > 1:
         lag, moved, average = [], [], []

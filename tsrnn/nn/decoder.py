@@ -13,7 +13,7 @@ from tsrnn.nn.outputs import HeadValues
 
 __all__ = ["MixtureHead"]
 
-LEAN = 3.0  # logit that the best single reference starts with
+LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
 SHRINKAGE = 1.0
 
 
@@ -98,8 +98,8 @@ class MixtureHead(nn.Module):
         """Fit the starting mixture to data and return its residuals in units of ``unit``.
 
         Minimises the mean absolute error over logits that all steps of the horizon share plus a
-        shrunken part of each step's own. The shared logits lean towards the single method that is
-        best on average, the more the fewer samples there are.
+        shrunken part of each step's own. The shared logits lean towards the methods that are best on
+        average, the more the fewer samples there are.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class MixtureHead(nn.Module):
         """
         total = weight.sum().clamp_min(1)
         each = ((target.unsqueeze(-1) - references).abs() * weight.unsqueeze(-1)).sum((0, 1))
-        lean = LEAN * nn.functional.one_hot(each.argmin(), self.references).float()
+        lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
         shared = lean.clone().requires_grad_()
         own = torch.zeros(self.horizon, self.references, requires_grad=True)
         optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)

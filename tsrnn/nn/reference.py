@@ -1,9 +1,9 @@
 """Reference forecasts, known at each step, that the network mixes and corrects.
 
 They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 2021, Forecasting:
-Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season, the
-value one season ago, the same moved by the change of level, and the average of the last seasons
-moved likewise; the seasonal ones once for each season length.
+Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
+longer past, the value one season ago, the same moved by the change of level, and the average of the
+last seasons moved likewise; the seasonal ones once for each season length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHORT_MEAN = 4
 
 def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
     """Return the names of the reference forecasts for these season lengths, in order."""
-    names = ["last", "drift", "mean"]
+    names = ["last", "drift", "mean", "long-mean"]
     for season in seasons:
         if season > 1:
             names += [f"lag-{season}", f"shifted-{season}", f"average-{season}"]
@@ -71,6 +71,7 @@ def reference_forecasts(
         flat,
         last + ahead * _slope(scale.last, positions, window).unsqueeze(-1),
         _recent_mean(scale, positions, seasons[0]).unsqueeze(-1).expand_as(flat),
+        scale.long_mean[:, positions].unsqueeze(-1).expand_as(flat),
     ]
     anchor_now = scale.anchor[:, positions].unsqueeze(-1)
     for season in seasons:

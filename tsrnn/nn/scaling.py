@@ -18,13 +18,14 @@ class CausalScale(NamedTuple):
     """Level and scale at every step, each of shape (batch, step), float64.
 
     ``last`` is the newest observed value, ``anchor`` the level that forecasts are relative to,
-    ``mean`` the mean of the last season, ``scale`` the mean absolute change between neighbouring
-    observations. Before the first observation they are NaN (``scale``: 0).
+    ``mean`` the mean of the last season, ``long_mean`` that of the window, ``scale`` the mean absolute
+    change between neighbouring observations. Before the first observation they are NaN (``scale``: 0).
     """
 
     last: Tensor
     anchor: Tensor
     mean: Tensor
+    long_mean: Tensor
     scale: Tensor
 
 
@@ -68,7 +69,7 @@ def causal_scale(values: Tensor, *, season: int, window: int, anchor: str) -> Ca
     season : int
         Steps of the mean (1: the last value itself).
     window : int
-        Steps that the scale remembers; shorter histories use what there is.
+        Steps that the scale and the long mean remember; shorter histories use what there is.
     anchor : {"last", "level"}
         What forecasts are relative to: the newest value (differences) or the season's mean (levels).
     """
@@ -76,15 +77,20 @@ def causal_scale(values: Tensor, *, season: int, window: int, anchor: str) -> Ca
     last = last_observed(values)
     origin = _first_observed(values)
     centred = torch.where(observed, values - origin, torch.zeros_like(values))
-    count = _window_sum(observed.to(values.dtype), season)
-    mean = origin + safe_ratio(_window_sum(centred, season), count)
-    mean = torch.where(count > 0, mean, last)
+
+    def recent_mean(rows: int) -> Tensor:
+        count = _window_sum(observed.to(values.dtype), rows)
+        mean = origin + safe_ratio(_window_sum(centred, rows), count)
+        return torch.where(count > 0, mean, last)
+
+    mean = recent_mean(season)
     previous = torch.cat([torch.full_like(last[:, :1], torch.nan), last[:, :-1]], 1)
     change = (values - previous).abs()
     moved = ~change.isnan()
     total = _window_sum(torch.where(moved, change, torch.zeros_like(change)), window)
     scale = safe_ratio(total, _window_sum(moved.to(values.dtype), window)).clamp_min(0)
-    return CausalScale(last, last if anchor == "last" else mean, mean, scale)
+    level = last if anchor == "last" else mean
+    return CausalScale(last, level, mean, recent_mean(window), scale)
 
 
 def _first_observed(values: Tensor) -> Tensor:
