@@ -38,7 +38,7 @@ from tables import machine, table, write_between
 from tsrnn import BaselineForecaster, RNNForecaster, datasets
 from tsrnn.base import Forecaster
 from tsrnn.metrics import naive_scale
-from tsrnn.significance import coverage_interval
+from tsrnn.metrics.significance import coverage_interval
 
 NAIVE = ("naive", "seasonal_naive")
 BASELINES = (*NAIVE, "theta")

@@ -29,7 +29,9 @@ from pathlib import Path
 import tsrnn
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^<!-- ([^\n]*) -->\n)?^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 TOLERANCE = 0.05
 
@@ -135,7 +137,9 @@ def main() -> None:
             if "--write" in sys.argv:
                 print(page.name, "written anew" if write(page) else "as it was")
             else:
-                wrong = [block.line for block, printed in run(page) if not agree(block.text, printed)]
+                wrong = [
+                    block.line for block, printed in run(page) if not agree(block.text, printed)
+                ]
                 print(page.name, f"differs at lines {wrong}" if wrong else "agrees")
 
 
