@@ -14,10 +14,10 @@ from statsmodels.tsa.stattools import acf
 
 from tsrnn import BaselineForecaster, DataError, ParameterError
 from tsrnn.baselines import METHODS, baseline, panel_outlook
-from tsrnn.decomposition import is_seasonal, seasonal_index
 from tsrnn.panel import Panel
-from tsrnn.simple import drift, mean, naive, seasonal_naive
-from tsrnn.smoothing import ses, theta
+from tsrnn.references.decomposition import is_seasonal, seasonal_index
+from tsrnn.references.simple import drift, mean, naive, seasonal_naive
+from tsrnn.references.smoothing import ses, theta
 
 SEASON = 4
 MONTHS = np.arange(144)
@@ -373,7 +373,7 @@ def test_wrong_parameters_are_refused_in_fit(wrong):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_series_of_any_lengths_are_forecast_as_if_alone(method, monkeypatch):
-    monkeypatch.setattr("tsrnn.references._BLOCK", 40)  # several blocks
+    monkeypatch.setattr("tsrnn.references.outlooks._BLOCK", 40)  # several blocks
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 30, size=12)
     indptr = np.append(0, lengths.cumsum())

@@ -9,9 +9,9 @@ import pytest
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.calendars.frequency import infer_axis
+from tsrnn.calendars.offsets import axis_from_calendar, axis_from_freq
 from tsrnn.exceptions import DataError, ParameterError
-from tsrnn.frequency import infer_axis
-from tsrnn.offsets import axis_from_calendar, axis_from_freq
 
 ALIASES = [
     "D", "2D", "h", "30min", "15min", "90s", "36h", "MS", "ME", "BMS", "BME", "W-SUN", "W-WED",

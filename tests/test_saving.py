@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tsrnn import saving
+from tsrnn.saving import folder as saving
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.saving import FORMAT_VERSION, read_folder, write_folder
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from tsrnn.exceptions import DataError, ParameterError
-from tsrnn.significance import (
+from tsrnn.metrics.significance import (
     LagCopy,
     best_naive,
     coverage_interval,

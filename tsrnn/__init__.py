@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsrnn.backtesting import backtest
+    from tsrnn.backtesting import RollingOriginSplit, backtest
     from tsrnn.baselines import BaselineForecaster
     from tsrnn.exceptions import (
         DataError,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         TsrnnError,
         TsrnnWarning,
     )
-    from tsrnn.folds import RollingOriginSplit
     from tsrnn.forecaster import RNNForecaster, load
     from tsrnn.frames import regularize
     from tsrnn.tracking import autolog, track
@@ -44,7 +43,7 @@ _HOME = {
     "NotFittedError": "exceptions",
     "ParameterError": "exceptions",
     "RNNForecaster": "forecaster",
-    "RollingOriginSplit": "folds",
+    "RollingOriginSplit": "backtesting",
     "SkillWarning": "exceptions",
     "TrackingWarning": "exceptions",
     "TrainingError": "exceptions",
@@ -56,7 +55,28 @@ _HOME = {
     "regularize": "frames",
     "track": "tracking",
 }
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = [
+    "BaselineForecaster",
+    "DataError",
+    "DataWarning",
+    "FrequencyError",
+    "ModelFileError",
+    "NotFittedError",
+    "ParameterError",
+    "RNNForecaster",
+    "RollingOriginSplit",
+    "SkillWarning",
+    "TrackingWarning",
+    "TrainingError",
+    "TsrnnError",
+    "TsrnnWarning",
+    "__version__",
+    "autolog",
+    "backtest",
+    "load",
+    "regularize",
+    "track",
+]
 
 
 def __getattr__(name: str) -> Any:

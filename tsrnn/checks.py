@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError
+from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.nn.encoder import CELLS
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.parameters import check_integer, check_option, check_real
-from tsrnn.training_plan import OPTIMIZERS
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
+    from tsrnn.learning.planning import DataPlan
     from tsrnn.panel import Panel
-    from tsrnn.planning import DataPlan
 
 __all__ = [
     "check_forecaster_parameters",

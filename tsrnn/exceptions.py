@@ -1,21 +1,21 @@
 """Every error and warning of tsrnn.
 
-    Exception
-    └── TsrnnError
-        ├── DataError (ValueError)            the frame: names column, series, time and the way out
-        │   └── FrequencyError                the time axis fits no frequency
-        ├── ParameterError (ValueError)       a parameter of an estimator or function
-        ├── TrainingError (ValueError)        the loss is not finite any more
-        ├── NotFittedError (sklearn's)        predict before fit
-        ├── ModelFileError (ValueError)       a saved model is damaged, newer or not a model
-        ├── SpecError (ValueError)            a pipeline's YAML
-        └── MissingDependencyError (ImportError)   an extra is not installed: names the pip command
+Exception
+└── TsrnnError
+    ├── DataError (ValueError)            the frame: names column, series, time and the way out
+    │   └── FrequencyError                the time axis fits no frequency
+    ├── ParameterError (ValueError)       a parameter of an estimator or function
+    ├── TrainingError (ValueError)        the loss is not finite any more
+    ├── NotFittedError (sklearn's)        predict before fit
+    ├── ModelFileError (ValueError)       a saved model is damaged, newer or not a model
+    ├── SpecError (ValueError)            a pipeline's YAML
+    └── MissingDependencyError (ImportError)   an extra is not installed: names the pip command
 
-    UserWarning
-    └── TsrnnWarning
-        ├── DataWarning       handled as documented: missing values, gaps, short series
-        ├── SkillWarning      the fitted model does not beat the naive forecasts
-        └── TrackingWarning   MLflow could not be reached; the fit went on
+UserWarning
+└── TsrnnWarning
+    ├── DataWarning       handled as documented: missing values, gaps, short series
+    ├── SkillWarning      the fitted model does not beat the naive forecasts
+    └── TrackingWarning   MLflow could not be reached; the fit went on
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from tsrnn.checks import (
 )
 from tsrnn.inference import Forecasting, Reading, read_origins, torch_settings
 from tsrnn.learning import Learner
+from tsrnn.learning.planning import plan_data
+from tsrnn.learning.skill import warn_without_skill
+from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.networks import NetworkPlan
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
-from tsrnn.planning import plan_data
 from tsrnn.saving import read_folder, write_folder
-from tsrnn.skill import warn_without_skill
 from tsrnn.summary import summarise
-from tsrnn.training_plan import TrainingPlan
 from tsrnn.windows import Origins
 
 if TYPE_CHECKING:

@@ -40,7 +40,10 @@ def check_real(
     """
     if value is None and optional:
         return None
-    left, right = ("[" if closed in {"both", "left"} else "("), ("]" if closed in {"both", "right"} else ")")
+    left, right = (
+        ("[" if closed in {"both", "left"} else "("),
+        ("]" if closed in {"both", "right"} else ")"),
+    )
     inside = (
         isinstance(value, Real)
         and not isinstance(value, bool)
@@ -59,11 +62,20 @@ def check_real(
 def check_option(name: str, value: Any, options: Iterable[Any]) -> Any:
     """Return ``value`` if it is one of ``options``; the error names the nearest one."""
     allowed = list(options)
-    if not any(value is option or (isinstance(value, type(option)) and value == option) for option in allowed):
+    if not any(
+        value is option or (isinstance(value, type(option)) and value == option)
+        for option in allowed
+    ):
         listed = ", ".join(repr(option) for option in allowed)
-        near = get_close_matches(value, [o for o in allowed if isinstance(o, str)], 1) if isinstance(value, str) else []
+        near = (
+            get_close_matches(value, [o for o in allowed if isinstance(o, str)], 1)
+            if isinstance(value, str)
+            else []
+        )
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ParameterError(f"The {name!r} parameter must be one of {listed}. Got {value!r}.{hint}")
+        raise ParameterError(
+            f"The {name!r} parameter must be one of {listed}. Got {value!r}.{hint}"
+        )
     return value
 
 

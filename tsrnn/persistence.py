@@ -10,13 +10,13 @@ import torch
 
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ModelFileError, ParameterError
-from tsrnn.formats import FrameFormat
+from tsrnn.frames.formats import FrameFormat
 from tsrnn.inference import Reading
-from tsrnn.jsontext import encode
+from tsrnn.learning.planning import DataPlan
+from tsrnn.learning.skill import Skill
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
-from tsrnn.planning import DataPlan
-from tsrnn.skill import Skill
+from tsrnn.saving.jsontext import encode
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import Memory, RNNForecaster

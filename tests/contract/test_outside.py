@@ -287,7 +287,7 @@ class Ready:
     def on_fit_error(self, forecaster, error): print(type(error).__name__, flush=True)
 
 add_listener(lambda forecaster: Ready())
-from tsrnn.planning import plan_data
+from tsrnn.learning.planning import plan_data
 import tsrnn.forecaster
 from dataclasses import replace
 tsrnn.forecaster.plan_data = lambda *a: replace(plan_data(*a), steps=100_000)  # a long training

@@ -1,0 +1,198 @@
+"""What fit does with a panel: start from the references, train, choose, calibrate, judge, absorb."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tsrnn.inference import Forecasting, read_origins
+from tsrnn.learning.planning import DataPlan, Split, split_panel
+from tsrnn.learning.skill import Skill, judge
+from tsrnn.learning.training_plan import TrainingPlan
+from tsrnn.learning.validation import Validation, calibrate
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.panel import Panel
+from tsrnn.windows import WindowSampler
+
+__all__ = ["Learned", "Learner", "start_from_reference"]
+
+EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
+ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
+START_SAMPLES = 4096
+VALIDATION_PATHS = 48
+
+Notify = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a fit leaves behind.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+    best_step : int
+        Step of the weights kept; 0: the mixture of references was not improved beyond doubt.
+    history : pandas.DataFrame
+        Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
+    skill : Skill or None
+        None where there were too few rows to judge.
+    """
+
+    network: ForecastNetwork
+    best_step: int
+    history: pd.DataFrame
+    skill: Skill | None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Learns a network from a panel.
+
+    Parameters
+    ----------
+    data : DataPlan
+    network : NetworkPlan
+    training : TrainingPlan
+    forecasting : Forecasting
+    val_size : int, optional
+    """
+
+    data: DataPlan
+    network: NetworkPlan
+    training: TrainingPlan
+    forecasting: Forecasting
+    val_size: int | None
+
+    def __call__(self, panel: Panel, notify: Notify) -> Learned:
+        """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
+        split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
+        sampler = self._sampler(panel, split.train)
+        network = ForecastNetwork.build(
+            self.network, torch.Generator().manual_seed(self.training.seed)
+        )
+        start_from_reference(network, sampler, self._rng())
+        validation = self._validation(panel, split)
+        best_step, history = self._train(network, sampler, validation, notify)
+        if validation:
+            calibrate(network, validation)
+        skill = self._judge(network, panel, split)
+        self._absorb(network, panel, best_step)
+        return Learned(network, best_step, pd.DataFrame(history), skill)
+
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.training.seed)
+
+    def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
+        return WindowSampler(
+            panel,
+            stop,
+            look_back=self.network.look_back,
+            context=self.data.context,
+            horizon=self.network.horizon,
+            patch=self.network.patch,
+        )
+
+    def _validation(self, panel: Panel, split: Split) -> Validation:
+        rolled = self.forecasting.decoder == "shift" and len(split.validation) > 64
+        return Validation(
+            panel,
+            split.validation[:: 8 if rolled else 1],
+            split.choose,
+            horizon=self.data.horizon,
+            context=self.data.context,
+            season=self.data.seasons[0],
+            probabilities=self.network.quantiles,
+            forecasting=replace(self.forecasting, n_paths=VALIDATION_PATHS),
+        )
+
+    def _train(
+        self,
+        network: ForecastNetwork,
+        sampler: WindowSampler,
+        validation: Validation,
+        notify: Notify,
+    ) -> tuple[int, list[dict[str, float]]]:
+        """Train; go back to the start where the improvement may be luck."""
+        from tsrnn.learning.training import fit_network  # loads lightning
+
+        start = copy.deepcopy(network.state_dict())
+        before = validation.losses(network) if validation else None
+        plan = self.training
+        if before is None:  # nothing to choose by: a short training, the last weights
+            plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
+        result = fit_network(
+            network, sampler, plan, validate=validation if validation else None, notify=notify
+        )
+        if before is not None and result.best_step:
+            evidence = validation.evidence(before, validation.losses(network))
+            if evidence < EVIDENCE:
+                network.load_state_dict(start)
+                return 0, result.history
+        return result.best_step, result.history
+
+    def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
+        """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
+        if not len(split.test):
+            return None
+        with torch.inference_mode():
+            reading = read_origins(network, panel, split.test, context=self.data.context)
+            levels = (0.1, 0.9) if network.output.has_quantiles else ()
+            point, quantiles = self.forecasting(network, reading, self.data.horizon, levels)
+        return judge(panel, split.test, point, quantiles, season=self.data.seasons[0])
+
+    def _absorb(self, network: ForecastNetwork, panel: Panel, best_step: int) -> None:
+        """Let the rows that chose and judged in, too: a short training, or the mixture fitted again."""
+        from tsrnn.learning.training import fit_network  # loads lightning
+
+        sampler = self._sampler(panel, panel.lengths)
+        steps = int(ABSORB * best_step)
+        if steps:
+            rate = 0.25 * self.training.learning_rate
+            plan = replace(self.training, max_steps=steps, learning_rate=rate, warm_up=False)
+            fit_network(network, sampler, plan, validate=None, notify=_ignore)
+        elif not best_step:
+            start_from_reference(network, sampler, self._rng(), shape=False)
+
+
+@torch.no_grad()
+def start_from_reference(
+    network: ForecastNetwork,
+    sampler: WindowSampler,
+    rng: np.random.Generator,
+    *,
+    shape: bool = True,
+) -> None:
+    """Fit the mixture of reference forecasts to windows, and (``shape``) the shape of their errors."""
+    plan = network.plan
+    positions = network.positions(sampler.context)
+    batch = max(1, min(256, 4 * START_SAMPLES // len(positions)))
+    values = torch.from_numpy(sampler.draw(batch, rng)[0])
+    represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
+    references = network.relative_references(represented, scale, positions)
+    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
+    head = network(values[:, : values.shape[1] - plan.horizon])
+    target = network.relative_target(values[:, rows], head)
+    known = ~target.isnan()
+    chosen = torch.nonzero(known.flatten(0, 1).any(-1)).squeeze(-1)
+    if len(chosen) > START_SAMPLES:
+        keep = np.sort(rng.choice(len(chosen), START_SAMPLES, replace=False))
+        chosen = chosen[torch.from_numpy(keep)]
+    if not len(chosen):
+        return
+    residual = network.head.set_mixture(
+        references.flatten(0, 1)[chosen],
+        target.flatten(0, 1)[chosen].nan_to_num(0.0),
+        known.flatten(0, 1)[chosen].float(),
+    )
+    if shape:
+        network.output.calibrate(residual)
+
+
+def _ignore(step: int, metrics: dict[str, float]) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,322 @@
+"""Training: one Lightning module for every network, and the only importer of pytorch_lightning."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from tsrnn.exceptions import TrainingError
+from tsrnn.learning.training_plan import TrainingPlan
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.windows import WindowSampler
+
+__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
+
+WEIGHT_DECAY = 1e-3
+
+Validate = Callable[[ForecastNetwork], float]
+Notify = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training left behind.
+
+    Parameters
+    ----------
+    best_step : int
+        Step of the weights that were kept; 0 are the weights that training began with.
+    best_score : float
+        Their validation score.
+    history : list of dict
+        One entry a validation: step, train_loss, val_score, learning_rate, gradient_norm.
+    """
+
+    best_step: int
+    best_score: float
+    history: list[dict[str, float]]
+
+
+def training_loss(
+    network: ForecastNetwork,
+    values: Tensor,
+    weights: Tensor | None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the mean loss over every step of every window that has a known target.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+    values : Tensor of shape (batch, look_back + context + horizon), float64
+    weights : Tensor of the same shape, optional
+    generator : torch.Generator, optional
+        Source of dropout.
+    """
+    plan = network.plan
+    head = network(values[:, : values.shape[1] - plan.horizon], generator)
+    positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
+    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
+    target = network.relative_target(values[:, rows], head)  # (batch, position, horizon)
+    known = ~target.isnan()
+    loss = network.output.loss(head, target.nan_to_num(0.0))
+    importance = known.float() if weights is None else known * weights[:, rows].float()
+    return (loss * importance).sum() / importance.sum().clamp_min(1e-12)
+
+
+def fit_network(
+    network: ForecastNetwork,
+    sampler: WindowSampler,
+    plan: TrainingPlan,
+    *,
+    validate: Validate | None,
+    notify: Notify,
+) -> TrainingResult:
+    """Train a network in place and leave it with the best weights on validation.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+    sampler : WindowSampler
+    plan : TrainingPlan
+    validate : callable, optional
+        Returns the score of a network that forecasts freely, lower is better. Without it training
+        runs to the end and the last (averaged) weights are kept.
+    notify : callable
+        Called as ``notify(step, metrics)`` after each validation.
+
+    Raises
+    ------
+    TrainingError
+        The loss or the gradient is not finite.
+    KeyboardInterrupt
+        As the user caused it; Lightning alone would turn it into SystemExit.
+    """
+    module = _TrainingModule(network, plan, validate, notify)
+    batches = _Batches(sampler, plan)
+    epochs = max(1, math.ceil(plan.max_steps / plan.check_every))
+    with _quiet(), _interruptible():
+        trainer = pl.Trainer(
+            **{
+                "accelerator": plan.device,
+                "devices": 1,
+                "logger": False,
+                "enable_checkpointing": False,
+                "enable_model_summary": plan.verbose > 1,
+                "enable_progress_bar": plan.verbose > 0,
+                "max_epochs": epochs,
+                "num_sanity_val_steps": 0,
+                **plan.trainer_params,
+            }
+        )
+        trainer.fit(module, batches)
+    network.cpu()
+    network.load_state_dict(module.best_weights)
+    return TrainingResult(module.best_step, module.best_score, module.history)
+
+
+class _Batches:
+    """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch."""
+
+    def __init__(self, sampler: WindowSampler, plan: TrainingPlan) -> None:
+        self.sampler = sampler
+        self.plan = plan
+        self.rng = np.random.default_rng(plan.seed)
+
+    def __len__(self) -> int:
+        return self.plan.check_every
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.plan.check_every):
+            values, weights = self.sampler.draw(self.plan.batch_size, self.rng)
+            empty = np.empty(0) if weights is None else weights
+            yield torch.from_numpy(values), torch.from_numpy(empty)
+
+
+class _TrainingModule(pl.LightningModule):
+    """Steps, schedule, clipping, weight averaging, validation and early stopping."""
+
+    def __init__(
+        self,
+        network: ForecastNetwork,
+        plan: TrainingPlan,
+        validate: Validate | None,
+        notify: Notify,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network
+        self.plan = plan
+        self.validate = validate
+        self.notify = notify
+        self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        self.dropout_generator = torch.Generator().manual_seed(plan.seed)
+        self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
+        self.step = 0
+        self.stretch: list[
+            tuple[float, float]
+        ] = []  # (loss, gradient norm) since the last validation
+        self.history: list[dict[str, float]] = []
+        self.best_step = 0
+        self.best_score = math.inf
+        self.best_weights: dict[str, Tensor] = {}
+        self.waited = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimiser of the plan."""
+        return make_optimizer(self.network, self.plan)
+
+    def on_fit_start(self) -> None:
+        """Score the weights that training begins with: they are a candidate, too."""
+        self._score(self.averaged)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Take one optimiser step on one batch of windows."""
+        del batch_index
+        if self.step >= self.plan.max_steps:
+            self.trainer.should_stop = True
+            return
+        values, weights = batch
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for group in optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
+        loss = training_loss(
+            self.network, values, weights if weights.numel() else None, self.dropout_generator
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        norm = self._clip()
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+            raise TrainingError(
+                f"The loss or its gradient is not finite at step {self.step}: loss {loss.item()}, gradient "
+                f"norm {norm}. Lower learning_rate (now {self.plan.learning_rate:g}) or gradient_clip "
+                f"(now {self.plan.gradient_clip}), or look for extreme values in the data."
+            )
+        optimizer.step()
+        self.step += 1
+        self.stretch.append((loss.item(), norm))
+        self._average()
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            self.trainer.should_stop = True
+
+    def on_train_epoch_end(self) -> None:
+        """Validate, remember the best weights, and stop when nothing gets better."""
+        if not self.stretch:
+            return
+        score = self._score(self.averaged)
+        loss, norm = np.mean(self.stretch, axis=0)
+        self.stretch.clear()
+        metrics = {
+            "train_loss": float(loss),
+            "val_score": score,
+            "learning_rate": self.plan.learning_rate * self.plan.rate(self.step),
+            "gradient_norm": float(norm),
+        }
+        self.history.append({"step": self.step, **metrics})
+        self.notify(self.step, metrics)
+        if self.plan.patience is not None and self.waited >= self.plan.patience:
+            self.trainer.should_stop = True
+
+    def _score(self, network: ForecastNetwork) -> float:
+        if self.device.type != "cpu":  # forecasts are computed on the CPU
+            network = copy.deepcopy(network).cpu()
+        score = math.nan if self.validate is None else self.validate(network)
+        if self.validate is None or score < self.best_score:
+            self.best_score, self.best_step, self.waited = score, self.step, 0
+            self.best_weights = {
+                k: v.detach().cpu().clone() for k, v in network.state_dict().items()
+            }
+        else:
+            self.waited += 1
+        return score
+
+    def _clip(self) -> float:
+        """Clip the gradient by norm and by value; return its norm before."""
+        parameters = list(self.network.parameters())
+        limit = math.inf if self.plan.gradient_clip is None else self.plan.gradient_clip
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        if self.plan.gradient_clip_value is not None:
+            torch.nn.utils.clip_grad_value_(parameters, self.plan.gradient_clip_value)
+        return float(norm)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.plan.average, self.step / (self.step + 9))
+        averaged: list[Tensor] = list(self.averaged.parameters())
+        current: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)  # the public form goes one by one
+
+
+def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.Optimizer:
+    """Return the optimiser called ``plan.optimizer`` over the network's parameters."""
+    parameters, lr = list(network.parameters()), plan.learning_rate
+    if plan.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr, weight_decay=WEIGHT_DECAY)
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr)
+    if plan.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr)
+    if plan.optimizer == "adagrad":
+        return torch.optim.Adagrad(parameters, lr)
+    return torch.optim.SGD(parameters, lr, momentum=0.9)
+
+
+# ---- leaving the outside world as it was ------------------------------------------------------
+
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+_quiet_undo: contextlib.ExitStack | None = None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's loggers and warnings until the last fit that runs at the same time ends."""
+    global _quiet_depth, _quiet_undo  # noqa: PLW0603  (one switch for the process, counted)
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _quiet_depth == 1:
+            _quiet_undo = contextlib.ExitStack()
+            _quiet_undo.enter_context(warnings.catch_warnings())
+            for package in ("pytorch_lightning", "lightning_fabric", "lightning", "torch"):
+                warnings.filterwarnings("ignore", module=rf"{package}(\..*)?")
+            for name in list(logging.root.manager.loggerDict):
+                if name.split(".")[0] in {"pytorch_lightning", "lightning_fabric", "lightning"}:
+                    logger = logging.getLogger(name)
+                    _quiet_undo.callback(logger.setLevel, logger.level)
+                    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0 and _quiet_undo is not None:
+                _quiet_undo.close()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C out as KeyboardInterrupt; Lightning ends the process and disables the signal."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if main and handler is not None:
+            signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,177 @@
+"""Validation: honest scores of a network that forecasts freely, and spreads calibrated by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from tsrnn.inference import Forecasting, Reading, read_origins
+from tsrnn.metrics.pairing import average
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.outputs import QuantileOutput
+from tsrnn.nn.paths import copula_factor
+from tsrnn.panel import Panel
+from tsrnn.windows import Origins, gather_rows
+
+__all__ = ["Validation", "calibrate", "naive_scale"]
+
+PIT_GRID = 201
+
+
+def naive_scale(panel: Panel, stop: np.ndarray, season: int) -> np.ndarray:
+    """Mean absolute seasonal change of each series before row ``stop``, shape (series,).
+
+    The denominator of the mean absolute scaled error (Hyndman and Koehler 2006); 1 where it is 0 or
+    not known.
+    """
+    values = panel.values.astype(np.float64, copy=False)
+    change = np.full(len(values), np.nan)
+    change[season:] = np.abs(values[season:] - values[:-season])
+    within = np.arange(len(values)) - np.repeat(panel.indptr[:-1], panel.lengths)
+    usable = np.isfinite(change) & (within >= season) & (within < np.repeat(stop, panel.lengths))
+    series = np.repeat(np.arange(len(panel)), panel.lengths)[usable]
+    total = np.bincount(series, change[usable], minlength=len(panel))
+    count = np.bincount(series, minlength=len(panel))
+    scale = np.divide(total, count, out=np.zeros(len(panel)), where=count > 0)
+    return np.where(scale > 0, scale, 1.0)
+
+
+class Validation:
+    """Scores a network the way it will be used: it reads, then forecasts freely.
+
+    The score is twice the mean pinball loss over the trained quantiles, in units of each series'
+    naive error; with a point output that is the mean absolute scaled error.
+
+    Parameters
+    ----------
+    panel : Panel
+    origins : Origins
+    stop : ndarray of int64, shape (series,)
+        Rows of each series that may be looked at.
+    horizon, context : int
+    season : int
+    probabilities : tuple of float
+    forecasting : Forecasting
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        origins: Origins,
+        stop: np.ndarray,
+        *,
+        horizon: int,
+        context: int,
+        season: int,
+        probabilities: tuple[float, ...],
+        forecasting: Forecasting,
+    ) -> None:
+        self.panel, self.origins, self.stop = panel, origins, stop
+        self.horizon, self.context = horizon, context
+        self.probabilities, self.forecasting = probabilities, forecasting
+        self.truth = gather_rows(
+            panel.values, panel.indptr, origins.series, origins.known, stop[origins.series], horizon
+        )
+        self.scale = naive_scale(panel, stop, season)[origins.series]
+
+    def __bool__(self) -> bool:
+        return bool(np.isfinite(self.truth).any())
+
+    def reading(self, network: ForecastNetwork) -> Reading:
+        """Read the rows before each origin, about as many as a training window has."""
+        return read_origins(
+            network, self.panel, self.origins, context=self.context, max_rows=2 * self.context
+        )
+
+    def __call__(self, network: ForecastNetwork) -> float:
+        """Return the score of ``network``; lower is better."""
+        score = float(np.nanmean(self.losses(network)))
+        return score if np.isfinite(score) else float("inf")
+
+    def evidence(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Return by how many standard errors the second losses are lower than the first.
+
+        Losses of origins within one horizon share their truth, and series often move together: the
+        standard error is the larger of those over series and over stretches of one horizon in time.
+        A single series over a single stretch is no evidence: 0.
+        """
+        gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
+        stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
+        errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
+        error = np.nanmax([*errors, 0.0])
+        return float(np.nanmean(gain) / error) if error > 0 else 0.0
+
+    def losses(self, network: ForecastNetwork) -> np.ndarray:
+        """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is."""
+        with torch.inference_mode():
+            reading = self.reading(network)
+            point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
+        if network.output.has_quantiles:
+            error = self.truth[:, :, None] - quantiles
+            level = np.array(self.probabilities)
+            loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
+        else:
+            loss = np.abs(self.truth - point)
+        return loss / self.scale[:, None]
+
+
+def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
+    """Standard error of the mean gain over origins that are alike within their groups; NaN for one group."""
+    known = np.isfinite(gain)
+    members, index = np.unique(groups[known], return_inverse=True)
+    if len(members) < 2:
+        return float("nan")
+    total = np.bincount(index, gain[known] - gain[known].mean())
+    many = len(members) / (len(members) - 1)
+    return float(np.sqrt(many * (total**2).sum()) / known.sum())
+
+
+@torch.no_grad()
+def calibrate(network: ForecastNetwork, validation: Validation) -> None:
+    """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
+
+    A quantile at probability p is moved away from the median by the factor that would have put a share
+    p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
+    shrunk towards no change where there are few origins.
+    """
+    if network.plan.horizon != validation.horizon:
+        return  # a network that rolls on draws its own paths
+    reading = validation.reading(network)
+    head = network.say(reading.rows, reading.state)
+    truth = torch.from_numpy(validation.truth)
+    if isinstance(network.output, QuantileOutput):
+        target = network.relative_target(truth, head)
+        _widen(
+            network.output, (target - head.location), network.output.trained(head), head.location
+        )
+    grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
+    curve = network.quantiles(head, grid[None, None, :]).contiguous()
+    below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
+    probability = grid[below.clamp(0, PIT_GRID - 1)]
+    network.path_factor.copy_(copula_factor(probability.masked_fill(truth.isnan(), torch.nan)))
+
+
+def _widen(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> None:
+    """Scale the distance of each trained quantile from the median by what validation asks for."""
+    origins = float((~error.isnan()).any(-1).sum())
+    share = origins / (origins + 50.0)
+    offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
+    ratio = error.unsqueeze(-1) / offset
+    factor = torch.ones(len(output.levels))
+    for i, level in enumerate(output.levels.tolist()):
+        if i == output.middle:
+            continue
+        known = ratio[..., i][torch.isfinite(ratio[..., i])]
+        if len(known):
+            wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
+            factor[i] = float(wanted) ** share
+    gap = softplus(output.log_gap)
+    below = -gap[:, : output.middle].flip(-1).cumsum(-1).flip(-1)
+    above = gap[:, output.middle :].cumsum(-1)
+    centre = torch.zeros(len(gap), 1)
+    moved = torch.cat([below, centre, above], -1) * factor
+    wider = moved.diff(dim=-1)
+    wider = torch.maximum(wider, 0.05 * gap)  # quantiles stay in order
+    output.log_gap.copy_(torch.expm1(wider).log())

@@ -1,0 +1,89 @@
+"""Simple methods by name: for arrays of series, and for panels of any lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tsrnn.panel import Panel
+from tsrnn.parameters import check_integer, check_option
+from tsrnn.references.simple import Outlook, drift, mean, naive, seasonal_naive
+from tsrnn.references.smoothing import ses, theta
+
+__all__ = ["METHODS", "baseline", "panel_outlook"]
+
+_BLOCK = 2_000_000  # entries of a matrix of similar lengths
+_SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in a panel
+
+METHODS: dict[str, Callable[[np.ndarray, int, int], Outlook]] = {
+    "naive": naive,
+    "seasonal_naive": seasonal_naive,
+    "drift": drift,
+    "mean": mean,
+    "ses": ses,
+    "theta": theta,
+}
+
+
+def baseline(method: str, history: np.ndarray, horizon: int, season: int = 1) -> np.ndarray:
+    """Forecast every series with a simple method.
+
+    Parameters
+    ----------
+    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}
+        The last value; the last value of the same phase; the line through first and last value; the
+        mean of all; simple exponential smoothing; the theta method. The last two are seasonally
+        adjusted where the series is seasonal.
+    history : ndarray of shape (series, steps)
+        Values, newest on the right; NaN where there is none.
+    horizon : int
+        Steps to forecast.
+    season : int, default 1
+        Steps of one season (1: none).
+
+    Returns
+    -------
+    ndarray of shape (series, horizon)
+        Forecasts; NaN for a series without any value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> baseline("seasonal_naive", np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), horizon=4, season=3)
+    array([[3., 4., 5., 3.]])
+    """
+    check_option("method", method, METHODS)
+    check_integer("horizon", horizon, low=1)
+    check_integer("season", season, low=1)
+    return METHODS[method](np.asarray(history, dtype=np.float64), horizon, season).point
+
+
+def panel_outlook(method: str, panel: Panel, horizon: int, season: int) -> Outlook:
+    """Return forecasts and deviations after each series of a panel.
+
+    Series of similar length are computed together. Of a long series, "ses" and "theta" read the
+    newest 2,000 rows.
+    """
+    point = np.full((len(panel), horizon), np.nan)
+    spread = point.copy()
+    smooth = method in {"ses", "theta"}
+    lengths = np.minimum(panel.lengths, _SMOOTHED) if smooth else panel.lengths
+    for rows in _blocks(lengths):
+        history = panel.select(rows).matrix(int(lengths[rows].max()))
+        outlook = METHODS[method](history, horizon, season)
+        point[rows], spread[rows] = outlook.point, outlook.spread
+    return Outlook(point, spread)
+
+
+def _blocks(lengths: np.ndarray) -> list[np.ndarray]:
+    """Return groups of series whose matrix stays small, shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    groups, start = [], 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= _BLOCK:
+            stop += 1
+        groups.append(order[start:stop])
+        start = stop
+    return groups
