@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -417,4 +418,4 @@ def load(path: str | Path) -> RNNForecaster:
 
 def draw_seed(random_state: int | None) -> int:
     """Return the seed, or a fresh one from the system's entropy for None."""
-    return int(np.random.SeedSequence().entropy % 2**31) if random_state is None else random_state
+    return secrets.randbelow(2**31) if random_state is None else random_state

@@ -44,19 +44,19 @@ def check_real(
         ("[" if closed in {"both", "left"} else "("),
         ("]" if closed in {"both", "right"} else ")"),
     )
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan
     inside = (
-        isinstance(value, Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (low <= value if left == "[" else low < value)
-        and (value <= high if right == "]" else value < high)
+        math.isfinite(number)
+        and (low <= number if left == "[" else low < number)
+        and (number <= high if right == "]" else number < high)
     )
     if not inside:
         none = " or None" if optional else ""
         raise ParameterError(
             f"The {name!r} parameter must be a number in {left}{low:g}, {high:g}{right}{none}. Got {value!r}."
         )
-    return float(value)
+    return number
 
 
 def check_option(name: str, value: Any, options: Iterable[Any]) -> Any:

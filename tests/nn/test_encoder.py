@@ -19,7 +19,7 @@ def encoder(cell, layers=1, seed=0):
     with torch.no_grad():
         for parameter in made.parameters():  # biases, too, so that each term is seen
             noise = torch.empty(parameter.shape, dtype=torch.float64)
-            parameter += 0.3 * noise.normal_(generator=torch.Generator().manual_seed(1))
+            parameter.add_(0.3 * noise.normal_(generator=torch.Generator().manual_seed(1)))
     return made
 
 

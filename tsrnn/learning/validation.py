@@ -118,7 +118,7 @@ class Validation:
 
 
 def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
-    """Standard error of the mean gain over origins that are alike within their groups; NaN for one group."""
+    """Return the standard error of the mean gain, origins being alike within groups; NaN for one group."""
     known = np.isfinite(gain)
     members, index = np.unique(groups[known], return_inverse=True)
     if len(members) < 2:

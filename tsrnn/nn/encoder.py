@@ -95,8 +95,9 @@ class RecurrentEncoder(nn.Module):
                         weight.copy_(draw / math.sqrt(2.0))
                     else:
                         weight.zero_()
-                if self.cell == "lstm":  # gates are stacked input, forget, cell, output
-                    layer.bias_ih_l0[self.hidden_size : 2 * self.hidden_size] = 1.0
+                        if self.cell == "lstm" and name.startswith("bias_ih"):
+                            forget = weight.split(self.hidden_size)[1]  # gates: i, f, g, o
+                            forget.fill_(1.0)
 
 
 def _layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:

@@ -148,9 +148,11 @@ class ForecastNetwork(nn.Module):
         unit = scale.scale[:, positions].unsqueeze(-1)
         anchor = scale.anchor[:, positions].unsqueeze(-1)
         parts = [safe_ratio(newest - anchor, unit)]
-        for season in self.plan.seasons:
-            if season > 1:
-                parts.append(safe_ratio(newest - values[:, rows - season], unit))
+        parts += [
+            safe_ratio(newest - values[:, rows - season], unit)
+            for season in self.plan.seasons
+            if season > 1
+        ]
         before = positions - patch
         parts += [
             safe_ratio(anchor - scale.anchor[:, before].unsqueeze(-1), unit),

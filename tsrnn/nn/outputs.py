@@ -9,6 +9,7 @@ before the network, so that zeros from the head already are a calibrated referen
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -102,7 +103,7 @@ class PointOutput(Output):
         return head.location.unsqueeze(-1).expand(*head.location.shape, probability.shape[-1])
 
     def calibrate(self, residual: Tensor) -> None:
-        """Nothing to set."""
+        """Do nothing: a point has no shape."""
 
 
 class QuantileOutput(Output):
@@ -187,7 +188,7 @@ class NormalOutput(Output):
         )
 
     def calibrate(self, residual: Tensor) -> None:
-        """The unit already is the normal's mean absolute deviation."""
+        """Do nothing: the unit already is the normal's mean absolute deviation."""
 
 
 class StudentTOutput(Output):
@@ -218,7 +219,7 @@ class StudentTOutput(Output):
         return head.location.double().unsqueeze(-1) + sigma * student_t_icdf(probability, df)
 
     def calibrate(self, residual: Tensor) -> None:
-        """The degrees of freedom start heavy-tailed and are learned."""
+        """Do nothing: the degrees of freedom start heavy-tailed and are learned."""
 
 
 class NegativeBinomialOutput(Output):
@@ -232,7 +233,7 @@ class NegativeBinomialOutput(Output):
         raw = head.anchor + scale * head.location.double()
         mean = scale * softplus(raw / scale, beta=4.0) + 1e-6
         sigma = scale * head.spread().mean(-1).double() / NORMAL_MAE
-        # variance = mean + dispersion * mean^2
+        # the dispersion that gives this variance beside the mean (the NB2 form)
         return mean, ((sigma**2 - mean) / mean**2).clamp_min(0) + 1e-3
 
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
@@ -253,7 +254,7 @@ class NegativeBinomialOutput(Output):
         return (count - head.anchor.unsqueeze(-1)) / scale
 
     def calibrate(self, residual: Tensor) -> None:
-        """The unit already sets the variance."""
+        """Do nothing: the unit already sets the variance."""
 
 
 OUTPUTS = ("quantiles", "point", "normal", "student_t", "negative_binomial")
@@ -265,8 +266,9 @@ def make_output(name: str, *, quantiles: tuple[float, ...], horizon: int) -> Out
         return QuantileOutput(quantiles, horizon)
     if name == "student_t":
         return StudentTOutput(horizon)
-    return {
+    plain: dict[str, Callable[[], Output]] = {
         "point": PointOutput,
         "normal": NormalOutput,
         "negative_binomial": NegativeBinomialOutput,
-    }[name]()
+    }
+    return plain[name]()
