@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from tsrnn.exceptions import DataError, DataWarning, ParameterError
+from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.nn.encoder import CELLS
 from tsrnn.nn.outputs import OUTPUTS
@@ -139,11 +138,10 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
     short = np.flatnonzero(panel.lengths < need)
     if len(short):
         first = short[0]
-        warnings.warn(
+        warn(
             f"Series {panel.ids[first]!r} has {panel.lengths[first]} rows (the first of {len(short)} short "
             f"series); with fewer than {need} its forecast leans on the last value.",
             DataWarning,
-            stacklevel=5,
         )
 
 

@@ -20,6 +20,9 @@ UserWarning
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 from sklearn.exceptions import NotFittedError as _SklearnNotFittedError
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "TrainingError",
     "TsrnnError",
     "TsrnnWarning",
+    "warn",
 ]
 
 
@@ -89,3 +93,15 @@ class SkillWarning(TsrnnWarning):
 
 class TrackingWarning(TsrnnWarning):
     """MLflow failed; the computation went on without it."""
+
+
+def warn(message: str, category: type[TsrnnWarning]) -> None:
+    """Issue a warning at the line outside of tsrnn that caused it."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001  (the only way to the caller's line)
+    while frame.f_back is not None and _is_inner(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inner(module: str) -> bool:
+    return module == "contextlib" or module.startswith("tsrnn.")

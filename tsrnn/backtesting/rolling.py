@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from tsrnn.backtesting.comparison import MODEL, BacktestResult, Folds, compare
 from tsrnn.backtesting.folds import Window, cut_windows
 from tsrnn.base import Forecaster, interval_columns
 from tsrnn.baselines import panel_forecast
-from tsrnn.exceptions import DataError, DataWarning
+from tsrnn.exceptions import DataError, DataWarning, warn
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
@@ -186,11 +185,10 @@ def _windows(panel: Panel, *, horizon: int, n_windows: int, step: int) -> list[W
     if len(short):
         which, count = panel.ids[short[0]], counts[short[0]]
         need = 2 * horizon + (n_windows - 1) * step
-        warnings.warn(
+        warn(
             f"Series {which!r} with {panel.lengths[short[0]]} rows is in {count} of {n_windows} windows "
             f"(the first of {len(short)} such series); all of them need {need} rows, with a value among "
             f"the first {horizon}.",
             DataWarning,
-            stacklevel=3,
         )
     return windows

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars.axis import PER_SECOND, TimeAxis
-from tsrnn.exceptions import DataError, DataWarning
+from tsrnn.exceptions import DataError, DataWarning, warn
 from tsrnn.frames.axes import check_axis, settle_axis
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.gaps import Filled, fill_gaps
@@ -106,7 +104,7 @@ def read_panel(
     filled = fill_gaps(axis, layout, values, weights)
     notes = [*_missing_notes(filled, layout, axis, target_name), *notes]
     if notes:
-        _warn(" ".join(notes))
+        warn(" ".join(notes), DataWarning)
     panel = Panel(filled.values, filled.indptr, layout.ids, filled.times, axis, filled.weights)
     return panel, replace(source.format, written=stamps.written)
 
@@ -254,11 +252,3 @@ def _missing_notes(filled: Filled, layout: Layout, axis: TimeAxis, name: str) ->
 def layout_lengths(layout: Layout) -> np.ndarray:
     """Return the rows of each series, shape (series,)."""
     return np.diff(layout.indptr)
-
-
-def _warn(message: str) -> None:
-    """Warn once, at the caller's line outside of tsrnn."""
-    level, frame = 2, sys._getframe(1)  # noqa: SLF001
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tsrnn."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, DataWarning, stacklevel=level)

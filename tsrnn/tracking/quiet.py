@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow.utils.logging_utils import should_suppress_logs_in_thread
 
 from tsrnn.exceptions import TrackingWarning
+from tsrnn.exceptions import warn as warn_outside
 
 __all__ = ["quiet", "warn"]
 
@@ -33,14 +32,7 @@ def quiet() -> Iterator[None]:
 
 def warn(message: str) -> None:
     """Issue a TrackingWarning at the caller's line outside of tsrnn."""
-    level, frame = 2, sys._getframe(1)  # noqa: SLF001
-    while frame.f_back is not None and _is_inner(frame.f_globals.get("__name__", "")):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, TrackingWarning, stacklevel=level)
-
-
-def _is_inner(module: str) -> bool:
-    return module == "contextlib" or module.startswith("tsrnn.")
+    warn_outside(message, TrackingWarning)
 
 
 class _OtherThreads(logging.Filter):
