@@ -16,6 +16,7 @@ from tsrnn.exceptions import DataError, DataWarning, warn
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
+from tsrnn.references import panel_scale
 
 __all__ = ["BASELINES", "backtest"]
 
@@ -144,19 +145,7 @@ def _roll(
         folds.cutoffs[number, series] = past.last_times
         folds.taking_part[number, series] = True
         folds.previous[number, series] = panel_forecast("naive", past, 1, 1, ()).point[:, 0]
-        folds.scale[number, series] = _scale(past, season)
-
-
-def _scale(past: Panel, season: int) -> np.ndarray:
-    """Return the in-sample seasonal naive error of each series (:func:`tsrnn.metrics.naive_scale`)."""
-    values = past.values.astype(np.float64, copy=False)
-    series = np.repeat(np.arange(len(past)), past.lengths)
-    change = np.abs(values[season:] - values[:-season])
-    usable = (series[season:] == series[:-season]) & ~np.isnan(change)
-    series = series[season:][usable]
-    count = np.bincount(series, minlength=len(past))
-    total = np.bincount(series, change[usable], minlength=len(past))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        folds.scale[number, series] = panel_scale(past, season)
 
 
 def _windows_per_fit(*, refit: bool | int, n_windows: int) -> int:

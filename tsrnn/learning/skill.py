@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.exceptions import SkillWarning, warn
-from tsrnn.learning.validation import naive_scale
 from tsrnn.metrics import coverage, mae, rmse, smape
 from tsrnn.metrics.significance import NAIVE_METHODS, best_naive, diebold_mariano, verdict
 from tsrnn.panel import Panel
-from tsrnn.references import panel_outlook
+from tsrnn.references import panel_outlook, panel_scale
 from tsrnn.windows import Origins, gather_rows
 
 __all__ = ["Skill", "judge", "warn_without_skill"]
@@ -100,7 +99,8 @@ def judge(
     forecasts = {"model": point}
     for method in NAIVE_METHODS:
         forecasts[method] = panel_outlook(method, past, horizon, season).point
-    scale = naive_scale(past, past.lengths, season)[:, None]
+    scale = panel_scale(past, season)
+    scale = np.where(scale > 0, scale, 1.0)[:, None]
     scaled = {name: np.abs(truth - forecast) / scale for name, forecast in forecasts.items()}
     scores = pd.DataFrame(
         {

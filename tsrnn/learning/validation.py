@@ -13,29 +13,12 @@ from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
 from tsrnn.panel import Panel
+from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Validation", "calibrate", "naive_scale"]
+__all__ = ["Validation", "calibrate"]
 
 PIT_GRID = 201
-
-
-def naive_scale(panel: Panel, stop: np.ndarray, season: int) -> np.ndarray:
-    """Mean absolute seasonal change of each series before row ``stop``, shape (series,).
-
-    The denominator of the mean absolute scaled error (Hyndman and Koehler 2006); 1 where it is 0 or
-    not known.
-    """
-    values = panel.values.astype(np.float64, copy=False)
-    change = np.full(len(values), np.nan)
-    change[season:] = np.abs(values[season:] - values[:-season])
-    within = np.arange(len(values)) - np.repeat(panel.indptr[:-1], panel.lengths)
-    usable = np.isfinite(change) & (within >= season) & (within < np.repeat(stop, panel.lengths))
-    series = np.repeat(np.arange(len(panel)), panel.lengths)[usable]
-    total = np.bincount(series, change[usable], minlength=len(panel))
-    count = np.bincount(series, minlength=len(panel))
-    scale = np.divide(total, count, out=np.zeros(len(panel)), where=count > 0)
-    return np.where(scale > 0, scale, 1.0)
 
 
 class Validation:
@@ -74,7 +57,8 @@ class Validation:
         self.truth = gather_rows(
             panel.values, panel.indptr, origins.series, origins.known, stop[origins.series], horizon
         )
-        self.scale = naive_scale(panel, stop, season)[origins.series]
+        scale = panel_scale(panel.take_rows(np.zeros_like(stop), stop), season)
+        self.scale = np.where(scale > 0, scale, 1.0)[origins.series]
 
     def __bool__(self) -> bool:
         return bool(np.isfinite(self.truth).any())

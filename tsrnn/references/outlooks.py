@@ -11,7 +11,7 @@ from tsrnn.parameters import check_integer, check_option
 from tsrnn.references.simple import Outlook, drift, mean, naive, seasonal_naive
 from tsrnn.references.smoothing import ses, theta
 
-__all__ = ["METHODS", "baseline", "panel_outlook"]
+__all__ = ["METHODS", "baseline", "panel_outlook", "panel_scale"]
 
 _BLOCK = 2_000_000  # entries of a matrix of similar lengths
 _SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in a panel
@@ -87,3 +87,19 @@ def _blocks(lengths: np.ndarray) -> list[np.ndarray]:
         groups.append(order[start:stop])
         start = stop
     return groups
+
+
+def panel_scale(panel: Panel, season: int) -> np.ndarray:
+    """Return the in-sample seasonal naive error of each series, shape (series,).
+
+    The denominator of the mean absolute scaled error, as :func:`tsrnn.metrics.naive_scale`; NaN where
+    a series has no pair of values a season apart.
+    """
+    values = panel.values.astype(np.float64, copy=False)
+    series = np.repeat(np.arange(len(panel)), panel.lengths)
+    change = np.abs(values[season:] - values[:-season])
+    usable = (series[season:] == series[:-season]) & ~np.isnan(change)
+    series = series[season:][usable]
+    count = np.bincount(series, minlength=len(panel))
+    total = np.bincount(series, change[usable], minlength=len(panel))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
