@@ -36,6 +36,10 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
+docs: $(STAMP)  ## the pages as a site, in site/
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt
+	$(BIN)/zensical build
+
 # torch comes first: a bare `torch` from a later requirement may pull gigabytes of another build.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
