@@ -171,14 +171,19 @@ def test_another_unit_changes_the_unit_of_the_forecast_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("representation", "shift"),
-    [("difference", 4096.0), ("difference", 2.0**24), ("level", 4096.0)],
+    ("representation", "shift", "decoder"),
+    [
+        ("difference", 4096.0, "direct"),
+        ("difference", 2.0**24, "direct"),
+        ("difference", 4096.0, "shift"),
+        ("level", 4096.0, "direct"),
+    ],
 )
-def test_another_level_moves_the_forecast_with_it(representation, shift):
+def test_another_level_moves_the_forecast_with_it(representation, shift, decoder):
     """Values on a grid of 2**-20 keep every digit at the other level."""
     frame = waves()
     frame["y"] = np.round(frame["y"] * 2**20) / 2**20
-    fixed = {"representation": representation, "max_steps": 8}
+    fixed = {"representation": representation, "decoder": decoder, "max_steps": 8}
 
     expected = fitted_values(frame, **fixed)
     moved = fitted_values(frame.assign(y=frame["y"] + shift), **fixed)

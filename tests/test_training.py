@@ -1,0 +1,360 @@
+"""Training: what the loss is, that each step is bounded, and when it ends."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests import reference
+from tsrnn.calendars import TimeAxis
+from tsrnn.exceptions import TrainingError
+from tsrnn.learning.training import fit_network, make_optimizer, training_loss
+from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.panel import Panel
+from tsrnn.windows import WindowSampler
+
+LEVELS = (0.1, 0.5, 0.9)
+PLAN = TrainingPlan(
+    max_steps=8,
+    max_time=None,
+    check_every=2,
+    patience=None,
+    batch_size=4,
+    learning_rate=1e-2,
+    optimizer="adamw",
+    gradient_clip=1.0,
+    gradient_clip_value=None,
+    average=0.98,
+    warm_up=True,
+    seed=0,
+    device="cpu",
+    verbose=0,
+)
+
+
+def build(**changes) -> ForecastNetwork:
+    plan = NetworkPlan(
+        **{
+            "horizon": 3,
+            "patch": 1,
+            "seasons": (1,),
+            "window": 6,
+            "anchor": "last",
+            "log": False,
+            "cell": "gru",
+            "hidden_size": 4,
+            "num_layers": 1,
+            "dropout": 0.0,
+            "output": "quantiles",
+            "quantiles": LEVELS,
+            **changes,
+        }
+    )
+    network = ForecastNetwork.build(plan, torch.Generator().manual_seed(0))
+    with torch.no_grad():  # a fresh head says nothing of its own yet
+        for parameter in (network.head.out.weight, network.head.mixture):
+            parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+    return network
+
+
+def make_panel(values, weights=None) -> Panel:
+    rows = len(values)
+    axis = TimeAxis("integer", "1")
+    indptr, ids = np.array([0, rows]), pd.Index(["a"])
+    return Panel(np.asarray(values, float), indptr, ids, np.arange(rows), axis, weights)
+
+
+def sampler(values, *, weights=None, horizon=3, look_back=8) -> WindowSampler:
+    panel = make_panel(values, weights)
+    return WindowSampler(
+        panel, panel.lengths, look_back=look_back, context=10, horizon=horizon, patch=1
+    )
+
+
+def windows(rows, count=2, seed=0) -> np.ndarray:
+    return 50 + np.random.default_rng(seed).normal(size=(count, rows)).cumsum(1)
+
+
+# ---- N steps in, the same N shifted by one out --------------------------------------------
+
+
+def said(network, values):
+    """What the network says at each row it reads, as raw quantiles: (row, horizon, level)."""
+    plan = network.plan
+    with torch.no_grad():
+        head = network(values[:, : values.shape[1] - plan.horizon])
+        trained = network.output.trained(head)[0].double()
+        anchor, scale = head.anchor[0].unsqueeze(-1), head.scale[0].unsqueeze(-1)
+    return (anchor + scale * trained).numpy(), head.scale[0, :, 0].numpy()
+
+
+def loss_by_hand(network, values, weights=None):
+    """Twice the mean pinball loss of every row's next rows, in units of the row's causal scale."""
+    plan = network.plan
+    quantiles, scale = said(network, torch.from_numpy(values[None]))
+    total, importance = 0.0, 0.0
+    for position, row in enumerate(range(plan.look_back, len(values) - plan.horizon)):
+        for ahead in range(plan.horizon):
+            truth = values[row + 1 + ahead]
+            weight = 1.0 if weights is None else weights[row + 1 + ahead]
+            if np.isnan(truth) or scale[position] == 0:
+                continue
+            errors = [truth - q for q in quantiles[position, ahead]]
+            pinball = [max(p * e, (p - 1) * e) for p, e in zip(LEVELS, errors, strict=True)]
+            total += weight * 2 * np.mean(pinball) / scale[position]
+            importance += weight
+    return total / importance
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_loss_is_that_of_each_row_against_the_rows_after_it(horizon, missing):
+    network = build(horizon=horizon)
+    values = windows(network.plan.look_back + 12 + horizon, 1)[0]
+    if missing:
+        values[[network.plan.look_back + 4, network.plan.look_back + 9]] = np.nan
+
+    loss = training_loss(network, torch.from_numpy(values[None]), None)
+
+    assert loss.item() == pytest.approx(loss_by_hand(network, values), rel=1e-5)
+
+
+def test_weights_weigh_the_rows_that_are_forecast():
+    network = build()
+    values = windows(network.plan.look_back + 12, 1)[0]
+    weights = np.random.default_rng(2).random(len(values))
+
+    loss = training_loss(network, *(torch.from_numpy(x[None]) for x in (values, weights)))
+
+    assert loss.item() == pytest.approx(loss_by_hand(network, values, weights), rel=1e-5)
+
+
+def test_the_scale_of_the_loss_is_the_causal_one():
+    network = build()
+    values = windows(network.plan.look_back + 12, 1)[0]
+
+    _, scale = said(network, torch.from_numpy(values[None]))
+
+    expected = reference.causal_scale(values, season=1, window=6)[2]
+    np.testing.assert_allclose(scale, expected[network.plan.look_back : -3], rtol=1e-12)
+
+
+def test_the_target_of_the_shift_decoder_at_each_row_is_the_next_row():
+    """Move one row only: the loss terms of the row before it answer, and no earlier ones."""
+    network = build(horizon=1)
+    look_back = network.plan.look_back
+    values = windows(look_back + 9, 1)
+    moved = values.copy()
+    moved[0, look_back + 5] += 10.0
+
+    terms = []
+    for each in (values, moved):
+        head = network(torch.from_numpy(each[:, :-1]))
+        target = network.relative_target(torch.from_numpy(each[:, look_back + 1 :, None]), head)
+        terms.append(network.output.loss(head, target)[0, :, 0].detach().numpy())
+    total = training_loss(network, torch.from_numpy(values), None)
+
+    changed = np.flatnonzero(terms[0] != terms[1])
+    assert changed[0] == 4  # said at row 4, about row 5
+    assert len(terms[0]) == 8  # eight rows in, the same eight shifted by one out
+    assert total.item() == pytest.approx(terms[0].mean(), rel=1e-6)
+
+
+def test_step_one_of_the_direct_decoder_sees_the_newest_value():
+    network = build()
+    values = windows(network.plan.look_back + 5, 1)
+    moved = values.copy()
+    moved[0, -1] += 1.0
+
+    before, after = (
+        network.quantiles(head, torch.tensor([[[0.5]]], dtype=torch.float64))[0, -1, :, 0]
+        for head in (network(torch.from_numpy(values)), network(torch.from_numpy(moved)))
+    )
+
+    assert (after - before).abs().min() > 0.05
+
+
+def test_windows_without_any_target_have_a_loss_of_zero():
+    network = build()
+
+    loss = training_loss(network, torch.full((2, 20), torch.nan, dtype=torch.float64), None)
+
+    assert loss.item() == 0.0
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+# ---- one step -----------------------------------------------------------------------------
+
+
+def one_step(**changes):
+    """How far the weights move in one step of plain gradient descent, in units of the learning rate."""
+    network = build()
+    plan = replace(PLAN, max_steps=1, check_every=1, optimizer="sgd", learning_rate=1.0)
+    plan = replace(plan, warm_up=False, average=0.0)
+    plan = replace(plan, **changes)
+    start = copy.deepcopy(network.state_dict())
+    rng = np.random.default_rng(0)
+    result = fit_network(
+        network, sampler(rng.normal(size=60).cumsum()), plan, validate=None, notify=lambda *_: None
+    )
+    end = network.state_dict()
+    moved = torch.cat([(end[k] - start[k]).double().flatten() for k in start])
+    return moved / (plan.learning_rate * plan.rate(0)), result
+
+
+def test_the_gradient_that_is_applied_is_no_longer_than_gradient_clip():
+    free, result = one_step(gradient_clip=None)
+    clipped, _ = one_step(gradient_clip=0.01)
+
+    assert float(free.norm()) == pytest.approx(result.history[0]["gradient_norm"], rel=1e-3)
+    assert float(free.norm()) > 0.02
+    assert float(clipped.norm()) == pytest.approx(0.01, rel=1e-2)
+    np.testing.assert_allclose(clipped / clipped.norm(), free / free.norm(), atol=1e-3)
+
+
+def test_no_entry_of_the_gradient_is_larger_than_gradient_clip_value():
+    free, _ = one_step(gradient_clip=None)
+    clipped, _ = one_step(gradient_clip=None, gradient_clip_value=0.01)
+
+    assert float(free.abs().max()) > 0.02
+    assert float(clipped.abs().max()) == pytest.approx(0.01, rel=1e-2)
+    np.testing.assert_allclose(clipped, free.clamp(-0.01, 0.01), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_lowers_the_loss(name):
+    network = build()
+    values = torch.from_numpy(windows(network.plan.look_back + 13, 4))
+    optimizer = make_optimizer(network, replace(PLAN, optimizer=name))
+    losses = []
+    for _ in range(30):
+        loss = training_loss(network, values, None)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+
+    assert losses[-1] < 0.98 * losses[0]
+    assert type(optimizer).__name__.lower() == name
+
+
+# ---- the schedule -------------------------------------------------------------------------
+
+
+def test_the_learning_rate_rises_for_a_tenth_and_falls_as_half_a_cosine():
+    plan = replace(PLAN, max_steps=100, check_every=10)
+
+    rates = [plan.rate(step) for step in range(100)]
+
+    np.testing.assert_allclose(rates[:9], np.arange(1, 10) / 10)
+    progress = (np.arange(10, 101) / 100 - 0.1) / 0.9
+    np.testing.assert_allclose(rates[9:], 0.05 + 0.95 * (1 + np.cos(np.pi * progress)) / 2)
+    assert rates[9] == 1.0
+    assert rates[-1] == pytest.approx(0.05)
+    assert replace(plan, warm_up=False).rate(0) == pytest.approx(
+        0.05 + 0.95 * (1 + math.cos(0.01 * math.pi)) / 2
+    )
+
+
+def train(plan, *, validate=None, values=None, notify=lambda *_: None):
+    network = build()
+    values = np.random.default_rng(0).normal(size=60).cumsum() if values is None else values
+    return network, fit_network(network, sampler(values), plan, validate=validate, notify=notify)
+
+
+def test_the_curve_has_an_entry_for_each_validation_and_says_the_rate():
+    heard = []
+
+    _, result = train(
+        replace(PLAN, max_steps=7, check_every=3),
+        validate=lambda _: 1.0,
+        notify=lambda step, metrics: heard.append((step, metrics)),
+    )
+
+    assert [entry["step"] for entry in result.history] == [3, 6, 7]
+    assert [step for step, _ in heard] == [3, 6, 7]
+    plan = replace(PLAN, max_steps=7)
+    for entry, (_, metrics) in zip(result.history, heard, strict=True):
+        assert entry == {"step": entry["step"], **metrics}
+        assert entry["learning_rate"] == 1e-2 * plan.rate(entry["step"])
+
+
+def test_training_stops_after_patience_validations_without_a_better_score():
+    scores = iter([5.0, 4.0, 3.0, 3.5, 3.1, 2.0])
+
+    _, result = train(
+        replace(PLAN, max_steps=100, check_every=1, patience=2), validate=lambda _: next(scores)
+    )
+
+    assert [entry["val_score"] for entry in result.history] == [4.0, 3.0, 3.5, 3.1]
+    assert (result.best_step, result.best_score) == (2, 3.0)
+
+
+def test_the_weights_that_are_left_are_those_of_the_best_score():
+    scores, seen = iter([5.0, 4.0, 1.0, 2.0, 3.0]), []
+
+    def validate(network):
+        seen.append(copy.deepcopy(network.state_dict()))
+        return next(scores)
+
+    network, result = train(replace(PLAN, max_steps=4, check_every=1), validate=validate)
+
+    assert result.best_step == 2
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, seen[2][name])
+    assert any(not torch.equal(w, seen[4][k]) for k, w in network.state_dict().items())
+
+
+def test_the_weights_that_training_begins_with_are_a_candidate():
+    worse_and_worse = iter([0.0, 1.0, 2.0, 3.0, 4.0])
+
+    network, result = train(PLAN, validate=lambda _: next(worse_and_worse))
+
+    assert (result.best_step, result.best_score) == (0, 0.0)
+    for name, weight in build().state_dict().items():
+        assert torch.equal(network.state_dict()[name], weight)
+
+
+def test_time_ends_training_with_what_is_best_until_then():
+    _, result = train(
+        replace(PLAN, max_steps=10_000, check_every=5, max_time=1e-6), validate=lambda _: 1.0
+    )
+
+    assert result.history[-1]["step"] <= 5
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_advice():
+    plan = replace(PLAN, learning_rate=1e30, gradient_clip=None, warm_up=False, optimizer="sgd")
+
+    with pytest.raises(
+        TrainingError, match=r"not finite at step \d+.*Lower learning_rate \(now 1e\+30\)"
+    ):
+        train(replace(plan, max_steps=20))
+
+
+def test_dropout_comes_from_the_seed_alone():
+    def weights(seed):
+        network = build(dropout=0.5)
+        values = np.random.default_rng(0).normal(size=60).cumsum()
+        plan = replace(PLAN, max_steps=2, seed=seed)
+        fit_network(network, sampler(values), plan, validate=None, notify=lambda *_: None)
+        return torch.cat([w.flatten() for w in network.state_dict().values()])
+
+    state = torch.random.get_rng_state()
+
+    assert torch.equal(weights(3), weights(3))
+    assert not torch.equal(weights(3), weights(4))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_what_is_passed_on_to_the_trainer_arrives():
+    with pytest.raises(TypeError, match="no_such_option"):
+        train(replace(PLAN, trainer_params={"no_such_option": 1}))
