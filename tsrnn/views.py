@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.base import Forecast, Forecaster
-from tsrnn.plotting import plot_forecast
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +62,8 @@ def draw_forecast(
     **how
         Passed on to :func:`tsrnn.plotting.plot_forecast`.
     """
+    from tsrnn.plotting import plot_forecast  # loads matplotlib
+
     axis, form = forecaster.axis_, forecaster.format_
     target = "y" if form.target_name is None else str(form.target_name)
     past = _stamped(panel.ids, panel.lengths, axis.to_index(panel.times))
