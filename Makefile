@@ -29,7 +29,7 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest
 
 ui: $(STAMP)  ## MLflow on the local store
-	$(BIN)/mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db --workers 1
+	$(BIN)/tsrnn ui
 
 bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folder of the public sets
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/random_walk.py --write docs/benchmarks.md

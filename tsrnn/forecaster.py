@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from tsrnn.checks import (
     check_probabilities,
     check_values,
 )
-from tsrnn.inference import Forecasting, Reading, read_origins, torch_settings
+from tsrnn.inference import Forecasting, Memory, Reading, read_origins, torch_settings
 from tsrnn.learning import Learner
 from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
@@ -41,14 +40,6 @@ __all__ = ["RNNForecaster", "load"]
 
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 PATHS = 200  # sample paths behind quantiles that have no closed form
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a fitted forecaster keeps of its training data: newest rows and state, never the frame."""
-
-    panel: Panel
-    reading: Reading
 
 
 class RNNForecaster(Forecaster):
@@ -408,7 +399,7 @@ class RNNForecaster(Forecaster):
         ModelFileError
             The folder holds no model, a damaged one, or one of a newer format.
         """
-        return from_stored(cls, Memory, *read_folder(path))
+        return from_stored(cls, *read_folder(path))
 
 
 def load(path: str | Path) -> RNNForecaster:

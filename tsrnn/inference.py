@@ -15,7 +15,7 @@ from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Forecasting", "Reading", "read_origins", "torch_settings"]
+__all__ = ["Forecasting", "Memory", "Reading", "read_origins", "torch_settings"]
 
 GATHERED_AT_ONCE = 4_000_000  # values of one gather: bounds memory, changes nothing else
 ROLLED_AT_ONCE = 16_384  # sample paths rolled together
@@ -40,6 +40,14 @@ class Reading:
 
     def __getitem__(self, which: slice | Tensor) -> Reading:
         return Reading(self.rows[which], tuple(part[:, which] for part in self.state))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a fitted forecaster keeps of its training data: newest rows and state, never the frame."""
+
+    panel: Panel
+    reading: Reading
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.frames.formats import FrameFormat
-from tsrnn.inference import Reading
+from tsrnn.inference import Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
@@ -19,7 +19,7 @@ from tsrnn.panel import Panel
 from tsrnn.saving.jsontext import encode
 
 if TYPE_CHECKING:
-    from tsrnn.forecaster import Memory, RNNForecaster
+    from tsrnn.forecaster import RNNForecaster
 
 __all__ = ["from_stored", "to_stored"]
 
@@ -66,7 +66,6 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
 
 def from_stored(
     cls: type[RNNForecaster],
-    memory: type[Memory],
     config: dict[str, Any],
     arrays: dict[str, np.ndarray],
 ) -> RNNForecaster:
@@ -103,7 +102,7 @@ def from_stored(
     state = tuple(
         torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state.")
     )
-    forecaster.memory_ = memory(panel, Reading(torch.tensor(arrays["rows"]), state))
+    forecaster.memory_ = Memory(panel, Reading(torch.tensor(arrays["rows"]), state))
     forecaster.is_fitted_ = True
     return forecaster
 

@@ -172,14 +172,18 @@ def start_from_reference(
     plan = network.plan
     positions = network.positions(sampler.context)
     batch = max(1, min(256, 4 * START_SAMPLES // len(positions)))
-    values = torch.from_numpy(sampler.draw(batch, rng)[0])
+    drawn, weights = sampler.draw(batch, rng)
+    values = torch.from_numpy(drawn)
     represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.relative_references(represented, scale, positions)
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
     head = network(values[:, : values.shape[1] - plan.horizon])
     target = network.relative_target(values[:, rows], head)
-    known = ~target.isnan()
-    chosen = torch.nonzero(known.flatten(0, 1).any(-1)).squeeze(-1)
+    importance = (~target.isnan()).float()
+    if weights is not None:
+        importance *= torch.from_numpy(weights)[:, rows].float()
+        importance /= importance[importance > 0].mean()
+    chosen = torch.nonzero((importance > 0).flatten(0, 1).any(-1)).squeeze(-1)
     if len(chosen) > START_SAMPLES:
         keep = np.sort(rng.choice(len(chosen), START_SAMPLES, replace=False))
         chosen = chosen[torch.from_numpy(keep)]
@@ -188,7 +192,7 @@ def start_from_reference(
     residual = network.head.set_mixture(
         references.flatten(0, 1)[chosen],
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
-        known.flatten(0, 1)[chosen].float(),
+        importance.flatten(0, 1)[chosen],
     )
     if shape:
         network.output.calibrate(residual)

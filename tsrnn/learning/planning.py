@@ -112,7 +112,7 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     representation = wishes.representation
     if representation == "auto":
         counts = wishes.output == "negative_binomial"
-        representation = "level" if counts else choose_representation(panel, seasons)
+        representation = "level" if counts else choose_representation(panel, seasons, horizon)
     rows = int(panel.lengths.sum())
     steps = min(wishes.max_steps, max(200, int(20 * np.sqrt(rows / patch))))
     batch = min(wishes.batch_size, max(8, rows // (2 * patch * max(1, context // patch // 16))))
@@ -148,25 +148,26 @@ def choose_context(panel: Panel, seasons: tuple[int, ...], patch: int) -> int:
     return max(patch, -(-min(wanted, max(longest - 1, 1)) // patch) * patch)
 
 
-def choose_representation(panel: Panel, seasons: tuple[int, ...]) -> str:
+def choose_representation(panel: Panel, seasons: tuple[int, ...], horizon: int) -> str:
     """Return the representation that fits: log for positive, growing, multiplicative data.
+
+    The rows that will judge have no say, but logarithms need every value to be positive.
 
     Multiplicative: over blocks of a season, the size of the changes grows with the level (the slope of
     log change on log level, pooled over series, is above one half) while the level itself moves by a
     fifth or more. Without a season, forecasts are relative to the last value (difference, log return).
     """
     anchor_level = seasons[0] > 1
+    chosen = _rows_that_choose(panel.lengths, horizon)
+    past = panel.take_rows(np.zeros_like(chosen), chosen)
     return (
         ("log" if anchor_level else "log_return")
-        if _is_multiplicative(panel, seasons[0])
+        if np.nanmin(panel.values) > 0 and _is_multiplicative(past, seasons[0])
         else ("level" if anchor_level else "difference")
     )
 
 
 def _is_multiplicative(panel: Panel, season: int) -> bool:
-    values = panel.values
-    if not np.nanmin(values) > 0:
-        return False
     block = max(season, 8)
     chosen = np.linspace(0, len(panel) - 1, min(len(panel), 500)).astype(int)
     slopes, ranges, weights = [], [], []
@@ -206,8 +207,7 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
         there are many series, up to a sixth of the rows (fifty horizons) where there are few.
     """
     lengths = panel.lengths
-    judged = lengths >= ROWS_OF_A_TEST * horizon + 2
-    choose = np.where(judged, lengths - horizon, lengths)
+    choose = _rows_that_choose(lengths, horizon)
     if val_size is None:
         share = choose // (6 if len(panel) < MANY_SERIES else 12)
         most = horizon * max(1, MANY_SERIES // (2 * len(panel)))
@@ -224,10 +224,16 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
             f"learning needs at least 3 rows before those that are kept aside. Give longer series, or "
             f"a smaller val_size (got {val_size!r})."
         )
-    test = np.flatnonzero(judged)
+    test = np.flatnonzero(choose < lengths)
     return Split(
         train, choose, _validation_origins(train, choose, horizon), Origins(test, choose[test])
     )
+
+
+def _rows_that_choose(lengths: np.ndarray, horizon: int) -> np.ndarray:
+    """Rows of each series before those that judge; all rows of a short series."""
+    judged = lengths >= ROWS_OF_A_TEST * horizon + 2
+    return np.where(judged, lengths - horizon, lengths)
 
 
 def _validation_origins(train: np.ndarray, choose: np.ndarray, horizon: int) -> Origins:
