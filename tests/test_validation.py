@@ -1,0 +1,138 @@
+"""Validation: the score by hand, the standard error of a gain, and what calibration corrects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.test_training import build, make_panel
+from tsrnn.inference import Forecasting
+from tsrnn.learning.validation import Validation, calibrate
+from tsrnn.windows import Origins
+
+LEVELS = (0.1, 0.5, 0.9)
+HORIZON = 3
+
+
+def walk(rows=80, seed=0) -> np.ndarray:
+    return 50 + np.random.default_rng(seed).normal(size=rows).cumsum()
+
+
+def validation(values, known, *, horizon=HORIZON, season=1, bounds=(None, None)) -> Validation:
+    panel = make_panel(values)
+    known = np.asarray(known)
+    return Validation(
+        panel,
+        Origins(np.zeros_like(known), known),
+        panel.lengths,
+        horizon=horizon,
+        context=10,
+        season=season,
+        probabilities=LEVELS,
+        forecasting=Forecasting("direct", 10, 20, 0, bounds),
+    )
+
+
+def test_the_score_is_the_pinball_loss_of_free_forecasts_in_naive_errors():
+    network, values = build(), walk()
+    values[72] = np.nan
+    known = np.array([60, 70, 77])
+
+    check = validation(values, known)
+
+    total = []
+    for k in known:
+        read = values[max(0, k - 20) : k]  # two windows
+        padded = np.concatenate([np.full(network.plan.look_back, np.nan), read])
+        before = values[max(0, k - 20 - network.plan.look_back) : max(0, k - 20)]
+        padded[network.plan.look_back - len(before) : network.plan.look_back] = before
+        with torch.no_grad():
+            head = network(torch.from_numpy(padded[None]))
+            said = network.quantiles(head, torch.tensor([[[0.1, 0.5, 0.9]]]).double())[0, -1]
+        for ahead in range(HORIZON):
+            for level, quantile in zip(LEVELS, said[ahead].tolist(), strict=True):
+                error = values[k + ahead] - quantile
+                total.append(2 * max(level * error, (level - 1) * error))
+    scale = np.nanmean(np.abs(np.diff(values)))
+    assert check(network) == pytest.approx(np.nanmean(total) / scale, rel=1e-6)
+
+
+def test_a_point_output_is_scored_by_its_absolute_error():
+    network = build(output="point")
+    values = walk()
+    check = validation(values, [70])
+
+    losses = check.losses(network)
+
+    with torch.inference_mode():
+        point, _ = check.forecasting(network, check.reading(network), HORIZON, ())
+    np.testing.assert_allclose(losses, np.abs(values[70:73] - point) / check.scale[0])
+
+
+def test_without_a_single_truth_there_is_nothing_to_choose_by():
+    values = walk()
+    values[70:] = np.nan
+
+    assert not validation(values, [70, 75])
+    assert validation(values, [65, 75])
+
+
+def test_evidence_counts_stretches_and_not_the_steps_that_share_a_truth():
+    """Nine stretches whose gains are 1, 2, ..., 9: mean 5, standard error sqrt(7.5 / 9)."""
+    check = validation(walk(40), np.arange(11, 38))
+    stretch = (40 - check.origins.known) // HORIZON
+    gain = np.repeat((stretch - stretch.min() + 1.0)[:, None], HORIZON, 1)
+
+    evidence = check.evidence(gain, np.zeros_like(gain))
+
+    groups = np.unique(stretch)
+    assert len(groups) == 9
+    assert evidence == pytest.approx(5 / np.sqrt(7.5 / 9))
+    assert check.evidence(np.zeros_like(gain), gain) == pytest.approx(-evidence)
+
+
+def test_one_stretch_of_one_series_is_no_evidence():
+    check = validation(walk(), [70])
+
+    assert check.evidence(np.ones((1, HORIZON)), np.zeros((1, HORIZON))) == 0.0
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.6])
+def test_calibration_brings_intervals_to_the_spread_that_was_seen(factor):
+    """A network whose intervals are too narrow, or too wide, covers about four fifths afterwards."""
+    network, values = build(), walk(900)
+    with torch.no_grad():
+        network.head.out.weight.zero_()
+        network.head.mixture.zero_()
+    check = validation(values, np.arange(40, 890))
+    for _ in range(3):  # one step is at most a factor of 2.5
+        calibrate(network, check)
+    with torch.no_grad():
+        gap = torch.nn.functional.softplus(network.output.log_gap) * factor
+        network.output.log_gap.copy_(torch.expm1(gap).log())
+
+    def coverage():
+        with torch.inference_mode():
+            _, said = check.forecasting(network, check.reading(network), HORIZON, (0.1, 0.9))
+        return ((said[..., 0] <= check.truth) & (check.truth <= said[..., 1])).mean()
+
+    before = coverage()
+    calibrate(network, check)
+
+    assert abs(before - 0.8) > 0.08
+    assert coverage() == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
+    network, values = build(), walk(900)
+    with torch.no_grad():
+        network.head.out.weight.zero_()
+        network.head.mixture.copy_(torch.tensor([9.0] + [0.0] * (network.head.references - 1)))
+
+    calibrate(network, validation(values, np.arange(40, 890)))
+
+    correlation = (network.path_factor @ network.path_factor.T).numpy()
+    expected = [[1, 2**-0.5, 3**-0.5], [2**-0.5, 1, (2 / 3) ** 0.5], [3**-0.5, (2 / 3) ** 0.5, 1]]
+    np.testing.assert_allclose(correlation, expected, atol=0.08)
+    assert (network.path_factor.triu(1) == 0).all()
