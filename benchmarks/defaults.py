@@ -5,8 +5,9 @@
 Protocol
 --------
 A set has a horizon H and a number of cutoffs K (:data:`SETS`); H and the season are what the
-library chooses from the frequency. M4, whose times are integers, is told both. The last K x H rows
-of each series judge. The model is fitted once, on the rows before them, by
+library chooses from the frequency. M4, whose times are integers, is judged twice: with no argument (H is
+then 10), and with the competition's horizon; the naive forecasts are told its season, the model has to
+find it. The last K x H rows of each series judge. The model is fitted once, on the rows before them, by
 ``RNNForecaster().fit(df)``; then each of the K cutoffs, H rows apart, is forecast by
 ``predict(history up to the cutoff)``. Naive, seasonal naive and theta get the same histories.
 
@@ -58,8 +59,11 @@ class Case:
         The one series that is the set.
     first : int, optional
         So many series from the first on.
-    horizon, season : int, optional
+    horizon : int, optional
         Told to every forecaster; from the frequency when None.
+    season : int, optional
+        Told to the naive forecasts alone, where the axis (integers) does not say it: the model finds
+        it in the data.
     """
 
     source: str
@@ -89,8 +93,10 @@ SETS = {
     "air_quality": Case("air_quality", 40),
     "vic_elec": Case("vic_elec", 40),
     "hospital": Case("hospital", 1),
-    "m4 hourly": Case("m4_hourly", 1, first=500, horizon=48, season=24),
-    "m4 yearly": Case("m4_yearly", 1, first=500, horizon=6, season=1),
+    "m4 hourly": Case("m4_hourly", 1, first=500, season=24),
+    "m4 hourly, 48 ahead": Case("m4_hourly", 1, first=500, horizon=48, season=24),
+    "m4 yearly": Case("m4_yearly", 1, first=500, season=1),
+    "m4 yearly, 6 ahead": Case("m4_yearly", 1, first=500, horizon=6, season=1),
 }
 
 
@@ -157,7 +163,7 @@ def measure(case: Case, *, split: str, seed: int, max_steps: int | None) -> Resu
     if split == "validation":
         frame, rows_to_go = frame[rows_to_go >= judged], rows_to_go[rows_to_go >= judged] - judged
 
-    model = RNNForecaster(**given)
+    model = RNNForecaster() if case.horizon is None else RNNForecaster(horizon=case.horizon)
     if seed or max_steps is not None:
         model.set_params(random_state=seed, **({"max_steps": max_steps} if max_steps else {}))
     past = frame[rows_to_go >= judged]
@@ -166,7 +172,7 @@ def measure(case: Case, *, split: str, seed: int, max_steps: int | None) -> Resu
     cpu = time.process_time() - started
     methods = {name: _quiet_fit(BaselineForecaster(name, **given), past) for name in BASELINES}
 
-    scale = _scales(past, model.season_)
+    scale = _scales(past, methods["naive"].season_)
     errors: dict[str, list[np.ndarray]] = {name: [] for name in ("model", *methods)}
     inside: dict[int, list[np.ndarray]] = {level: [] for level in LEVELS}
     for ago in range(judged, 0, -horizon):

@@ -17,6 +17,7 @@ from tsrnn.parameters import check_integer, check_option, check_real
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
     from tsrnn.learning.planning import DataPlan
+    from tsrnn.nn.networks import NetworkPlan
     from tsrnn.panel import Panel
 
 __all__ = [
@@ -145,19 +146,17 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
         )
 
 
-def check_probabilities(
-    forecaster: RNNForecaster, probabilities: tuple[float, ...], what: str
-) -> None:
+def check_probabilities(network: NetworkPlan, probabilities: tuple[float, ...], what: str) -> None:
     """Refuse quantiles that the output does not have or was not trained for."""
     if not probabilities:
         return
-    if forecaster.output == "point":
+    if network.output == "point":
         raise ParameterError(
             f"{what} need a predictive distribution, and output='point' has none. "
             "Fit with output='quantiles'."
         )
-    if forecaster.output == "quantiles":
-        low, high = forecaster.quantiles[0], forecaster.quantiles[-1]
+    if network.output == "quantiles":
+        low, high = network.quantiles[0], network.quantiles[-1]
         outside = [p for p in probabilities if not low - 1e-9 <= p <= high + 1e-9]
         if outside:
             raise ParameterError(

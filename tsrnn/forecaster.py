@@ -99,7 +99,7 @@ class RNNForecaster(Forecaster):
     calendar : str, sequence or offset, optional
         Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
     season : int, optional
-        Steps of one season (1: none); from the frequency when None.
+        Steps of one season (1: none); from the frequency when None, on an integer axis from the data.
     bounds : tuple of (float or None, float or None), optional
         Physical limits of the values; forecasts stay inside.
     missing : {"mask"}
@@ -214,9 +214,11 @@ class RNNForecaster(Forecaster):
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
+        self.season_ = plan.seasons[0]
         self.seed_ = draw_seed(self.random_state)
+        self.forecasting_ = self._forecasting()
         learn = Learner(
-            plan, self._network_plan(), self._training_plan(), self._forecasting(), self.val_size
+            plan, self._network_plan(), self._training_plan(), self.forecasting_, self.val_size
         )
         with torch_settings():
             learned = learn(panel, notify)
@@ -277,10 +279,10 @@ class RNNForecaster(Forecaster):
     def _forecast_panel(
         self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
     ) -> Forecast:
-        check_probabilities(self, probabilities, "level and quantiles")
+        check_probabilities(self.network_.plan, probabilities, "level and quantiles")
         with torch_settings(), torch.inference_mode():
             reading = self._read_panel(panel)
-            point, quantiles = self._forecasting()(self.network_, reading, horizon, probabilities)
+            point, quantiles = self.forecasting_(self.network_, reading, horizon, probabilities)
         return Forecast(point, quantiles)
 
     def _read_panel(self, panel: Panel | None) -> Reading:
@@ -326,12 +328,13 @@ class RNNForecaster(Forecaster):
         self._check_is_fitted()
         n_paths = check_integer("n_paths", n_paths, low=1)
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
-        check_probabilities(self, (0.5,), "Sample paths")
+        check_integer("random_state", random_state, low=0, optional=True)
+        check_probabilities(self.network_.plan, (0.5,), "Sample paths")
         panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
         seed = self.seed_ if random_state is None else random_state
         with torch_settings(), torch.inference_mode():
             reading = self._read_panel(None if df is None else panel)
-            drawn = self._forecasting().paths(
+            drawn = self.forecasting_.paths(
                 self.network_, reading, horizon, n_paths=n_paths, seed=seed
             )
         return paths_frame(self, panel, drawn)
@@ -369,7 +372,7 @@ class RNNForecaster(Forecaster):
 
         self._check_is_fitted()
         panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
-        columns = interval_columns(None if self.output == "point" else level, None)
+        columns = interval_columns(level if self.network_.output.has_quantiles else None, None)
         probabilities = tuple(sorted(columns.values()))
         forecast = self._forecast_panel(None if df is None else panel, self.horizon_, probabilities)
         return draw_forecast(self, panel, forecast, columns, **how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.frames.formats import FrameFormat
-from tsrnn.inference import Memory, Reading
+from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
@@ -42,6 +43,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "axis": forecaster.axis_.to_dict(),
         "plan": forecaster.plan_.to_dict(),
         "network": forecaster.network_.plan.to_dict(),
+        "forecasting": asdict(forecaster.forecasting_),
         "horizon": forecaster.horizon_,
         "season": forecaster.season_,
         "seed": forecaster.seed_,
@@ -86,6 +88,7 @@ def from_stored(
     forecaster.plan_ = DataPlan.from_dict(config["plan"])
     forecaster.horizon_, forecaster.season_ = config["horizon"], config["season"]
     forecaster.seed_, forecaster.best_step_ = config["seed"], config["best_step"]
+    forecaster.forecasting_ = Forecasting(**config["forecasting"])
     forecaster.history_ = pd.DataFrame(config["history"])
     forecaster.skill_ = None if config["skill"] is None else Skill.from_dict(config["skill"])
     with torch.device("meta"):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tsrnn.exceptions import DataError
+from tsrnn.learning.seasonality import detect_seasons
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins
 
@@ -120,9 +121,18 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
 
 
 def choose_seasons(panel: Panel, season: int | None) -> tuple[int, ...]:
-    """Return the seasons that the longest series shows at least twice, or (1,)."""
+    """Return the seasons that the longest series shows at least twice, or (1,).
+
+    They are the given one, or those of the frequency; an integer axis says nothing, so there they are
+    looked for in the data.
+    """
     longest = int(panel.lengths.max())
-    wanted = panel.axis.seasons if season is None else (season,)
+    if season is not None:
+        wanted: tuple[int, ...] = (season,)
+    elif panel.axis.kind == "integer":
+        wanted = detect_seasons(panel)
+    else:
+        wanted = panel.axis.seasons
     shown = tuple(sorted({s for s in wanted if s > 1 and 2 * s + 1 <= longest}))
     return shown or (1,)
 
