@@ -206,7 +206,8 @@ class Forecaster(BaseEstimator, ABC):
         Returns
         -------
         float
-            1 is perfect, 0 is as good as seasonal naive, below 0 is worse. Higher is better.
+            1 is perfect, 0 is as good as seasonal naive, below 0 is worse (-1 where seasonal naive is
+            perfect). Higher is better.
         """
         del y
         self._check_is_fitted()
@@ -219,7 +220,13 @@ class Forecaster(BaseEstimator, ABC):
         ahead = pd.MultiIndex.from_arrays(
             [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
         )
-        named = np.repeat(tail.ids.get_indexer(truth.ids), truth.lengths)
+        fitted = tail.ids.get_indexer(truth.ids)
+        if (fitted < 0).any():
+            raise DataError(
+                f"score(df) needs series that were fitted. Got {truth.ids[fitted < 0][0]!r} "
+                f"(the first of {(fitted < 0).sum()}). Leave them out."
+            )
+        named = np.repeat(fitted, truth.lengths)
         cell = ahead.get_indexer(pd.MultiIndex.from_arrays([named, truth.times]))
         value = truth.values.astype(np.float64)
         scored = (cell >= 0) & np.isfinite(value)
@@ -232,7 +239,9 @@ class Forecaster(BaseEstimator, ABC):
         cell, value = cell[scored], value[scored]
         error = np.abs(forecast.point.ravel()[cell] - value).mean()
         reference = np.abs(naive.ravel()[cell] - value).mean()
-        return float(1 - error / reference) if reference > 0 else float(-(error > 0))
+        if reference == 0:
+            return 0.0 if error == 0 else -1.0
+        return float(1 - error / reference)
 
     # ---- shared steps ---------------------------------------------------------------------
 

@@ -39,14 +39,15 @@ def test_rows_after_the_cutoff_never_reach_a_fold(direct):
 
 @pytest.mark.parametrize("decoder", ["direct", "shift"])
 def test_the_rows_that_judge_choose_nothing(decoder):
-    """With the newest horizon poisoned, the training curve stays the same to the last bit."""
-    frame = waves()
+    """With the newest horizon poisoned, plan and training curve stay the same to the last bit."""
+    frame = waves().assign(y=lambda rows: rows["y"] + 30)
     newest = frame.groupby("unique_id").cumcount() >= ROWS - HORIZON
     poisoned = frame.assign(y=frame["y"].where(~newest, 1e3 * frame["y"] + 7))
 
-    clean = tiny(decoder=decoder, representation="level").fit(frame)
-    dirty = tiny(decoder=decoder, representation="level").fit(poisoned)
+    clean = tiny(decoder=decoder).fit(frame)
+    dirty = tiny(decoder=decoder).fit(poisoned)
 
+    assert clean.plan_ == dirty.plan_
     pd.testing.assert_frame_equal(clean.history_, dirty.history_, check_exact=True)
     assert clean.best_step_ == dirty.best_step_
 

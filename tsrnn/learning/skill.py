@@ -87,6 +87,8 @@ def judge(
     Skill or None
         None where no true value is known.
     """
+    said = np.isfinite(point).all(1)  # a series without any value before its origin has no forecast
+    origins, point, quantiles = origins[said], point[said], quantiles[said]
     horizon = point.shape[1]
     stop = panel.lengths[origins.series]
     truth = gather_rows(panel.values, panel.indptr, origins.series, origins.known, stop, horizon)
