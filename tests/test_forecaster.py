@@ -51,6 +51,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("decoder", "output", "cell", "representation", "layers"), SETTINGS)
 def test_every_setting_fits_forecasts_and_survives_saving(
     decoder, output, cell, representation, layers, tmp_path
@@ -210,7 +211,7 @@ def test_a_series_without_any_value_is_named_and_harms_no_other(fitted):
 
 
 def test_a_frame_without_any_value_is_refused():
-    with pytest.raises(DataError, match="must hold at least one value. Got 144 missing ones"):
+    with pytest.raises(DataError, match=r"must hold at least one value\. Got 144 missing ones"):
         tiny().fit(waves().assign(y=np.nan))
 
 

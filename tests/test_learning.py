@@ -124,6 +124,7 @@ def test_series_too_short_to_choose_by_train_a_quarter_as_long():
     assert "not enough rows to judge" in model.summary()
 
 
+@pytest.mark.slow
 def test_the_newest_rows_enter_the_weights_once_they_have_judged():
     """Two frames that differ in the judging rows alone lead to different weights."""
     frame = waves()
@@ -139,6 +140,7 @@ def test_the_newest_rows_enter_the_weights_once_they_have_judged():
 # ---- weights of rows ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_equal_weights_are_no_weights_whatever_they_are():
     frame = waves()
     expected = tiny(max_steps=8).fit(frame).predict()

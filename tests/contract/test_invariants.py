@@ -37,6 +37,7 @@ def test_rows_after_the_cutoff_never_reach_a_fold(direct):
     assert (clean["actual"] != dirty["actual"]).sum() == 2 * HORIZON
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["direct", "shift"])
 def test_the_rows_that_judge_choose_nothing(decoder):
     """With the newest horizon poisoned, plan and training curve stay the same to the last bit."""
@@ -52,6 +53,7 @@ def test_the_rows_that_judge_choose_nothing(decoder):
     assert clean.best_step_ == dirty.best_step_
 
 
+@pytest.mark.slow
 def test_the_rows_that_choose_teach_nothing_before_the_choice():
     """Validation rows times forty: the losses of training stay, the scores of validation move."""
     frame = waves()
@@ -154,6 +156,7 @@ def test_twenty_eight_years_later_the_forecast_is_the_same():
 # ---- level and scale ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("representation", "season", "factor"),
     [("difference", 1, 2.0**10), ("level", 7, 2.0**-30)],
@@ -171,6 +174,7 @@ def test_another_unit_changes_the_unit_of_the_forecast_and_nothing_else(
     np.testing.assert_array_equal(scaled, factor * expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("representation", "shift", "decoder"),
     [

@@ -34,7 +34,7 @@ def as_frame(values) -> pd.DataFrame:
     )
 
 
-def fit(level, rows=300, **changes) -> RNNForecaster:
+def fit(level, rows=200, **changes) -> RNNForecaster:
     model = RNNForecaster(horizon=HORIZON, hidden_size=8, random_state=0, **changes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,7 +97,7 @@ def test_the_level_of_a_walk_only_moves_its_forecast(forecasts, level):
 def test_a_shifted_walk_rolls_on_as_a_walk():
     """The next steps are normal with variance k, so coverage and error follow without more walks."""
     fresh = walks(8, KNOWN, level=0, seed=1)
-    model = fit(0, rows=200, decoder="shift", max_steps=24, patience=2)
+    model = fit(0, decoder="shift", max_steps=24, patience=2)
     drawn = model.simulate(1500, as_frame(fresh))["value"].to_numpy().reshape(8, 1500, HORIZON)
     drawn = drawn - fresh[:, -1, None, None]
     low, middle, high = np.quantile(drawn, [0.1, 0.5, 0.9], axis=1)  # (walk, step)
