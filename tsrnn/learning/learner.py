@@ -23,6 +23,7 @@ __all__ = ["Learned", "Learner", "start_from_reference"]
 
 EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
 ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
+ABSORB_RATE = 0.03  # share of the learning rate: more undoes what was chosen and calibrated
 START_SAMPLES = 4096
 VALIDATION_PATHS = 48
 
@@ -153,7 +154,7 @@ class Learner:
         sampler = self._sampler(panel, panel.lengths)
         steps = int(ABSORB * best_step)
         if steps:
-            rate = 0.25 * self.training.learning_rate
+            rate = ABSORB_RATE * self.training.learning_rate
             plan = replace(self.training, max_steps=steps, learning_rate=rate, warm_up=False)
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
         elif not best_step:
