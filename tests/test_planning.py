@@ -99,11 +99,11 @@ def test_one_value_that_is_not_positive_rules_logarithms_out_wherever_it_is():
 
 
 def test_a_season_is_used_when_it_is_seen_twice():
-    assert choose_seasons(make_panel(additive(25)), None) == (12,)
-    assert choose_seasons(make_panel(additive(24)), None) == (1,)
-    assert choose_seasons(make_panel(additive(24), additive(60)), None) == (12,)
-    assert choose_seasons(make_panel(additive(60)), 5) == (5,)
-    assert choose_seasons(make_panel(additive(60)), 1) == (1,)
+    assert choose_seasons(make_panel(additive(25)), None, 1) == (12,)
+    assert choose_seasons(make_panel(additive(24)), None, 1) == (1,)
+    assert choose_seasons(make_panel(additive(24), additive(60)), None, 1) == (12,)
+    assert choose_seasons(make_panel(additive(60)), 5, 1) == (5,)
+    assert choose_seasons(make_panel(additive(60)), 1, 1) == (1,)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tsrnn.saving import folder as saving
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.saving import FORMAT_VERSION, read_folder, write_folder
+from tsrnn.saving import folder as saving
 
 KILLS = int(os.environ.get("TSRNN_SOAK", "12"))
 

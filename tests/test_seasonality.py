@@ -57,6 +57,14 @@ def test_constants_short_series_and_missing_values_are_no_obstacle():
 def test_seasons_are_looked_for_only_where_the_axis_says_nothing():
     values = wave(24)
 
-    assert choose_seasons(panel(values), None)[0] == 24
-    assert choose_seasons(panel(values), 6) == (6,)
-    assert choose_seasons(panel(values, kind="datetime", freq="D"), None)[0] != 24
+    assert choose_seasons(panel(values), None, 1)[0] == 24
+    assert choose_seasons(panel(values), 6, 1) == (6,)
+    assert choose_seasons(panel(values, kind="datetime", freq="D"), None, 1)[0] != 24
+
+
+def test_the_rows_that_judge_choose_no_season():
+    values = wave(12, steps=120)
+    poisoned = values.copy()
+    poisoned[-10:] = 1e6 * (np.arange(10) % 5)
+
+    assert choose_seasons(panel(poisoned), None, 10) == choose_seasons(panel(values), None, 10)

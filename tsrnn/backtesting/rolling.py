@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from tsrnn.backtesting.comparison import MODEL, BacktestResult, Folds, compare
 from tsrnn.backtesting.folds import Window, cut_windows
 from tsrnn.base import Forecaster, interval_columns
 from tsrnn.baselines import panel_forecast
-from tsrnn.exceptions import DataError, DataWarning, warn
+from tsrnn.exceptions import DataError, DataWarning, SkillWarning, warn
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
@@ -131,7 +132,9 @@ def _roll(
     for number, window in enumerate(windows):
         past, series = window.past(panel), window.series
         if number % every == 0:
-            model = clone(model)._fit_read(past, format_)  # noqa: SLF001
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SkillWarning)  # the backtest itself is the verdict
+                model = clone(model)._fit_read(past, format_)  # noqa: SLF001
         forecast = model._forecast_panel(  # noqa: SLF001
             None if number % every == 0 else past, horizon, probabilities
         )

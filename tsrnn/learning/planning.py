@@ -104,7 +104,7 @@ class Wishes(Protocol):
 
 def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     """Decide how to read a panel; what ``wishes`` say goes first."""
-    seasons = choose_seasons(panel, wishes.season)
+    seasons = choose_seasons(panel, wishes.season, horizon)
     patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else wishes.patch
     context = wishes.context_length
     context = (
@@ -120,17 +120,18 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     return DataPlan(horizon, seasons, patch, context, representation, steps, batch)
 
 
-def choose_seasons(panel: Panel, season: int | None) -> tuple[int, ...]:
+def choose_seasons(panel: Panel, season: int | None, horizon: int) -> tuple[int, ...]:
     """Return the seasons that the longest series shows at least twice, or (1,).
 
     They are the given one, or those of the frequency; an integer axis says nothing, so there they are
-    looked for in the data.
+    looked for in the data, without the rows that will judge.
     """
     longest = int(panel.lengths.max())
     if season is not None:
         wanted: tuple[int, ...] = (season,)
     elif panel.axis.kind == "integer":
-        wanted = detect_seasons(panel)
+        stop = _rows_that_choose(panel.lengths, horizon)
+        wanted = detect_seasons(panel.take_rows(np.zeros_like(stop), stop))
     else:
         wanted = panel.axis.seasons
     shown = tuple(sorted({s for s in wanted if s > 1 and 2 * s + 1 <= longest}))

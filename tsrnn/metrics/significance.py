@@ -208,6 +208,8 @@ def _comparison(error: float, naive: float, name: str, metric: str) -> str:
         return f"Does not beat {name}, which makes no error"
     percent = 100 * abs(1 - error / naive)
     amount = f"{percent:.2g} %" if percent < 100 else f"{percent:.0f} %"
+    if percent > 1000:  # naive is all but exact: the factor says nothing
+        amount = "over 1000 %"
     if error < naive:
         return f"Beats {name} by {amount} in {metric}"
     return f"Does not beat {name}: {amount} worse in {metric}"
