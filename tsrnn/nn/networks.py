@@ -232,10 +232,32 @@ class ForecastNetwork(nn.Module):
         -------
         HeadValues of shape (batch, horizon)
         """
+        return self._after_newest(values, state)
+
+    def advance(self, values: Tensor, state: State) -> tuple[HeadValues, State]:
+        """Read the newest patch, given the state before it, and say the horizon after it.
+
+        The same as :meth:`read` of that patch and :meth:`say`, in one computation.
+        """
         values = values[:, -(self.plan.look_back + self.plan.patch) :]
+        inputs = self._newest_inputs(values)
+        _, state = self.encoder(inputs[0], state)
+        return self._after_newest(values, state, inputs), state
+
+    def _newest_inputs(self, values: Tensor) -> tuple[Tensor, Tensor, CausalScale, Tensor]:
+        """Features, represented values, scale and position of the newest row."""
         represented, scale = self.represent(values)
         position = torch.tensor([values.shape[1] - 1], device=values.device)
-        features = self.features(represented, scale, position)
+        return self.features(represented, scale, position), represented, scale, position
+
+    def _after_newest(
+        self,
+        values: Tensor,
+        state: State,
+        inputs: tuple[Tensor, Tensor, CausalScale, Tensor] | None = None,
+    ) -> HeadValues:
+        values = values[:, -(self.plan.look_back + self.plan.patch) :]
+        features, represented, scale, position = inputs or self._newest_inputs(values)
         references = self.relative_references(represented, scale, position)
         hidden = state[0][-1].unsqueeze(1)  # (batch, 1, hidden)
         said = self._say(hidden, features, references, scale, position, None)

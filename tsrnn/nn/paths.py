@@ -48,13 +48,13 @@ def shift_paths(network: ForecastNetwork, values: Tensor, state: State, noise: T
     state = tuple(part.repeat_interleave(paths, 1) for part in state)
     uniforms = noise.repeat(len(values), 1)  # (batch * path, horizon)
     drawn = []
+    head = network.say(rows, state)
     for step in range(horizon):
-        head = network.say(rows, state)
         sample = network.quantiles(head, uniforms[:, step, None, None])[:, 0, 0]
         drawn.append(sample)
         rows = torch.cat([rows[:, 1:], sample[:, None]], 1)
         if step + 1 < horizon:
-            state = network.read(rows, state)
+            head, state = network.advance(rows, state)
     return torch.stack(drawn, 1).reshape(len(values), paths, horizon)
 
 
