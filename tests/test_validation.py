@@ -136,3 +136,24 @@ def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
     expected = [[1, 2**-0.5, 3**-0.5], [2**-0.5, 1, (2 / 3) ** 0.5], [3**-0.5, (2 / 3) ** 0.5, 1]]
     np.testing.assert_allclose(correlation, expected, atol=0.08)
     assert (network.path_factor.triu(1) == 0).all()
+
+
+def test_many_series_over_one_stretch_need_more_than_a_common_shock_could_give():
+    """What moves a whole stretch of time can't be seen in one stretch: 4 % of the loss is the least error."""
+    panel = make_panel(*(walk(seed=seed) for seed in range(50)))
+    known = panel.lengths - HORIZON
+    check = Validation(
+        panel,
+        Origins(np.arange(50), known),
+        panel.lengths,
+        horizon=HORIZON,
+        context=16,
+        season=1,
+        probabilities=(0.1, 0.5, 0.9),
+        forecasting=None,
+    )
+    before = np.full((50, HORIZON), 2.0)
+    noise = 1e-4 * np.random.default_rng(0).normal(size=(50, 1))
+
+    assert check.evidence(before, before * (1 - 0.02) + noise) == pytest.approx(0.5, abs=0.01)
+    assert check.evidence(before, before * (1 - 0.08) + noise) == pytest.approx(2.0, abs=0.01)

@@ -19,6 +19,7 @@ from tsrnn.windows import Origins, gather_rows
 __all__ = ["Validation", "calibrate"]
 
 PIT_GRID = 201
+COMMON = 0.04  # share of the loss by which whole stretches of time differ
 
 
 class Validation:
@@ -79,13 +80,17 @@ class Validation:
 
         Losses of origins within one horizon share their truth, and series often move together: the
         standard error is the larger of those over series and over stretches of one horizon in time.
-        A single series over a single stretch is no evidence: 0.
+        It is never below what moves a whole stretch at once, which a few stretches can't show: a share
+        ``COMMON`` of the loss. A single series over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
         stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
         errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
-        error = np.nanmax([*errors, 0.0])
-        return float(np.nanmean(gain) / error) if error > 0 else 0.0
+        if not np.nanmax([*errors, 0.0]) > 0:
+            return 0.0
+        stretches = len(np.unique(stretch[np.isfinite(gain)]))
+        errors.append(COMMON * float(np.nanmean(before)) / np.sqrt(stretches))
+        return float(np.nanmean(gain) / np.nanmax(errors))
 
     def losses(self, network: ForecastNetwork) -> np.ndarray:
         """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is."""
