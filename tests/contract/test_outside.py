@@ -272,6 +272,7 @@ def test_an_interrupted_first_fit_leaves_an_unfitted_forecaster():
 
 CTRL_C = """
 import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it, and children inherit that
 from tests.contract.samples import tiny, waves
 from tsrnn.base import add_listener
 model = tiny(max_steps=4).fit(waves())
