@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError
+from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.learning.planning import (
     DataPlan,
     choose_patch,
@@ -214,3 +214,10 @@ def test_series_that_are_all_too_short_are_refused_by_name():
         DataError, match=r"The longest, 's1', has 2 rows; learning needs at least 3"
     ):
         split_panel(make_panel(np.arange(1), np.arange(2)), horizon=6, val_size=None)
+
+
+def test_a_val_size_that_leaves_nothing_to_learn_from_is_refused():
+    with pytest.raises(
+        ParameterError, match=r"'val_size' parameter must leave at least 6 rows.*Got 55 for 54"
+    ):
+        split_panel(make_panel(np.arange(60)), horizon=6, val_size=55)

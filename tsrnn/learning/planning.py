@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsrnn.exceptions import DataError
+from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.learning.seasonality import detect_seasons
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins
@@ -226,14 +226,19 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
     else:
         rows = np.full_like(lengths, val_size)
     chosen = choose - rows >= max(horizon, 3)
+    if val_size is not None and not chosen.any():
+        longest = int(np.argmax(choose))
+        raise ParameterError(
+            f"The 'val_size' parameter must leave at least {max(horizon, 3)} rows to learn from. Got {val_size} for "
+            f"{int(choose[longest])} rows of the longest series, {panel.ids[longest]!r}. Use a smaller one, or None."
+        )
     rows = np.where(chosen, rows, 0)
     train = choose - rows
     if int(train.max()) < 3:
         longest = int(np.argmax(lengths))
         raise DataError(
             f"Every series is too short. The longest, {panel.ids[longest]!r}, has {int(lengths.max())} rows; "
-            f"learning needs at least 3 rows before those that are kept aside. Give longer series, or "
-            f"a smaller val_size (got {val_size!r})."
+            f"learning needs at least 3 rows. Give longer series."
         )
     test = np.flatnonzero(choose < lengths)
     return Split(
