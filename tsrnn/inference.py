@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins, gather_rows
@@ -77,7 +77,9 @@ def read_origins(
     """Read the known rows before each origin.
 
     Origins with the same number of recurrent steps are read together, so that no series is padded
-    and none can feel the company of others.
+    and none can feel the company of others. A silence (rows without a value) of more than two seasons,
+    or than half the rows that the causal scale remembers where there is no season, is read as one that
+    is whole seasons shorter, so that there are values to go by.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ def read_origins(
         Read no more than these newest rows (all when not given).
     """
     plan = network.plan
+    origins = _before_silence(panel, origins, plan)
     read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
     keep = plan.look_back + context
@@ -119,6 +122,25 @@ def read_origins(
     joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
     back = torch.argsort(order)
     return Reading(rows, tuple(part[:, back] for part in joined))
+
+
+def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origins:
+    """Move origins after a long silence back by whole seasons: the longest season, if it fits."""
+    season = plan.seasons[0]
+    limit = 2 * season if season > 1 else plan.window // 2
+    newest = panel.indptr[origins.series] + origins.known - 1
+    quiet = np.flatnonzero((origins.known > limit) & np.isnan(panel.values[newest]))
+    known = origins.known.copy()
+    for i in quiet:
+        past = panel.series(origins.series[i])[: known[i]]
+        if not np.isnan(past[-limit:]).all():
+            continue
+        seen = np.flatnonzero(~np.isnan(past))
+        if len(seen):
+            silent = len(past) - 1 - seen[-1]
+            whole = [-(-(silent - limit) // steps) * steps for steps in plan.seasons]
+            known[i] -= max(steps for steps in whole if steps <= silent)
+    return Origins(origins.series, known)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class Validation:
         probabilities: tuple[float, ...],
         forecasting: Forecasting,
     ) -> None:
+        observed = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
+        first = panel.indptr[origins.series]
+        origins = origins[observed[first + origins.known] > observed[first]]  # something to go by
         self.panel, self.origins, self.stop = panel, origins, stop
         self.horizon, self.context = horizon, context
         self.probabilities, self.forecasting = probabilities, forecasting
