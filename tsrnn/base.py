@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -180,6 +181,7 @@ class Forecaster(BaseEstimator, ABC):
         self._check_is_fitted()
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
         columns = interval_columns(level, quantiles)
+        self.format_.check_names(set(columns))
         probabilities = tuple(sorted(set(columns.values())))
         if df is None:
             panel = self._history_tail()
@@ -214,12 +216,6 @@ class Forecaster(BaseEstimator, ABC):
         truth, _ = self._read(df, fitted=True)
         tail = self._history_tail()
         last = tail.last_times
-        horizon = max(self.horizon_, int(truth.lengths.max()))
-        forecast = self._forecast_panel(None, horizon, ())
-        naive = panel_outlook("seasonal_naive", tail, horizon, self.season_).point
-        ahead = pd.MultiIndex.from_arrays(
-            [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
-        )
         fitted = tail.ids.get_indexer(truth.ids)
         if (fitted < 0).any():
             raise DataError(
@@ -227,6 +223,13 @@ class Forecaster(BaseEstimator, ABC):
                 f"(the first of {(fitted < 0).sum()}). Leave them out."
             )
         named = np.repeat(fitted, truth.lengths)
+        follows = np.bincount(named, truth.times > last[named])
+        horizon = max(self.horizon_, int(follows.max()))
+        forecast = self._forecast_panel(None, horizon, ())
+        naive = panel_outlook("seasonal_naive", tail, horizon, self.season_).point
+        ahead = pd.MultiIndex.from_arrays(
+            [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
+        )
         cell = ahead.get_indexer(pd.MultiIndex.from_arrays([named, truth.times]))
         value = truth.values.astype(np.float64)
         scored = (cell >= 0) & np.isfinite(value)
@@ -255,8 +258,9 @@ class Forecaster(BaseEstimator, ABC):
         try:
             self._check_parameters()
             panel, self.format_ = read()
+            self.format_.check_names({"forecast"})
             self.axis_ = panel.axis
-            self.horizon_ = panel.axis.horizon if self.horizon is None else self.horizon
+            self.horizon_ = panel.axis.horizon if self.horizon is None else int(self.horizon)
             self.season_ = panel.axis.season if self.season is None else self.season
             listeners = _listeners(self)
             for listener in listeners:
@@ -312,29 +316,30 @@ def interval_columns(
     >>> interval_columns([80], [0.5])
     {'forecast-lo-80': 0.1, 'forecast-hi-80': 0.9, 'forecast-q50': 0.5}
     """
-    levels = [] if level is None else [level] if np.isscalar(level) else list(level)  # type: ignore[arg-type]
     columns: dict[str, float] = {}
-    for percent in levels:
-        if (
-            isinstance(percent, bool)
-            or not isinstance(percent, (int, float))
-            or not 0 < percent < 100
-        ):
+    for percent in _listed(level):
+        if not _is_between(percent, 100):
             raise ParameterError(
                 f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
                 f"Got {percent!r}."
             )
-        columns[f"forecast-lo-{percent:g}"] = round(0.5 - percent / 200, 10)
-        columns[f"forecast-hi-{percent:g}"] = round(0.5 + percent / 200, 10)
-    asked = [] if quantiles is None else [quantiles] if np.isscalar(quantiles) else list(quantiles)
-    for probability in asked:
-        if (
-            isinstance(probability, bool)
-            or not isinstance(probability, (int, float))
-            or not 0 < probability < 1
-        ):
+        columns[f"forecast-lo-{percent:g}"] = round(0.5 - float(percent) / 200, 10)
+        columns[f"forecast-hi-{percent:g}"] = round(0.5 + float(percent) / 200, 10)
+    for probability in _listed(quantiles):
+        if not _is_between(probability, 1):
             raise ParameterError(
                 f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
             )
         columns[f"forecast-q{round(probability * 100, 8):g}"] = float(probability)
     return columns
+
+
+def _listed(asked: Any) -> list[Any]:
+    """Return what was asked as a list: nothing, one, or many."""
+    if asked is None:
+        return []
+    return list(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else [asked]
+
+
+def _is_between(value: Any, high: float) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < high

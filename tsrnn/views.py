@@ -32,6 +32,7 @@ def paths_frame(forecaster: Forecaster, panel: Panel, paths: np.ndarray) -> pd.D
     times = forecaster.axis_.future(panel.last_times, horizon)
     stamps = np.broadcast_to(times[:, None, :], paths.shape)
     form = forecaster.format_
+    form.check_names({"path", "value"} | ({"unique_id"} if form.id_name is None else set()))
     return pd.DataFrame(
         {
             form.id_name or "unique_id": panel.ids[np.arange(series).repeat(count * horizon)],
@@ -66,6 +67,7 @@ def draw_forecast(
 
     axis, form = forecaster.axis_, forecaster.format_
     target = "y" if form.target_name is None else str(form.target_name)
+    target = "y" if target in {"unique_id", "ds", "forecast"} else target
     past = _stamped(panel.ids, panel.lengths, axis.to_index(panel.times))
     past[target] = panel.values
     horizon = forecast.point.shape[1]

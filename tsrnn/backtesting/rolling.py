@@ -94,7 +94,7 @@ def backtest(
     columns = interval_columns(level, quantiles)
     forecaster._check_parameters()  # noqa: SLF001
     panel, format_ = forecaster._read(df)  # noqa: SLF001
-    _check_names(format_, {"cutoff", "actual", "forecast", *columns})
+    format_.check_names({"cutoff", "actual", "forecast", *columns})
     model = clone(forecaster)
     if model.horizon is None:
         model.set_params(horizon=panel.axis.horizon if horizon is None else horizon)
@@ -105,16 +105,6 @@ def backtest(
     folds = Folds.empty(n_windows, len(panel), horizon, probabilities)
     _roll(model, panel, format_, windows, every=every, folds=folds)
     return compare(folds, panel, format_, columns=columns, step=step)
-
-
-def _check_names(format_: FrameFormat, written: set[str]) -> None:
-    """Raise DataError if the columns of series and time have names that the result needs for others."""
-    for name in (format_.id_name, format_.time_name):
-        if name in written:
-            raise DataError(
-                f"The columns of series and time must not be called like one that a backtest writes. "
-                f"Got {name!r}. Rename it with df.rename."
-            )
 
 
 def _roll(

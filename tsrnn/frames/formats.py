@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.exceptions import DataError
 from tsrnn.frames.stamps import write_times
 
 __all__ = ["FrameFormat"]
@@ -187,6 +188,15 @@ class FrameFormat:
                 pd.Index(write_times(axis, times.ravel(), self.written)).to_numpy()
             )
         return pa.table({**frame, **{name: pa.array(values) for name, values in flat.items()}})
+
+    def check_names(self, written: set[str]) -> None:
+        """Raise DataError if the columns of series and time have names that are written for others."""
+        for name in (self.id_name, self.time_name):
+            if name in written:
+                raise DataError(
+                    f"The columns of series and time must not be called like one that is written beside "
+                    f"them. Got {name!r}. Rename it with df.rename."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; :meth:`from_dict` reads it back."""
