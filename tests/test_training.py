@@ -13,7 +13,7 @@ import torch
 
 from tests import reference
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import TrainingError
+from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.learning.training import fit_network, make_optimizer, training_loss
 from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
@@ -356,5 +356,5 @@ def test_dropout_comes_from_the_seed_alone():
 
 
 def test_what_is_passed_on_to_the_trainer_arrives():
-    with pytest.raises(TypeError, match="no_such_option"):
+    with pytest.raises(ParameterError, match="no_such_option"):
         train(replace(PLAN, trainer_params={"no_such_option": 1}))

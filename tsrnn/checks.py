@@ -24,7 +24,9 @@ __all__ = [
     "check_forecaster_parameters",
     "check_history",
     "check_probabilities",
+    "check_seed",
     "check_values",
+    "drawn_levels",
 ]
 
 REPRESENTATIONS = ("auto", "level", "difference", "log", "log_return")
@@ -39,7 +41,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     for name in ("hidden_size", "num_layers", "max_steps", "batch_size"):
         check_integer(name, getattr(f, name), low=1)
     check_integer("verbose", f.verbose, low=0)
-    check_integer("random_state", f.random_state, low=0, optional=True)
+    check_seed(f.random_state)
     check_option("output", f.output, OUTPUTS)
     check_option("representation", f.representation, REPRESENTATIONS)
     check_option("cell", f.cell, CELLS)
@@ -75,6 +77,15 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
         raise ParameterError(
             f"output='negative_binomial' works on raw counts: representation must be 'auto' or 'level'. "
             f"Got {f.representation!r}."
+        )
+
+
+def check_seed(random_state: object) -> None:
+    """Raise ParameterError for what is no seed of torch."""
+    seed = check_integer("random_state", random_state, low=0, optional=True)
+    if seed is not None and seed >= 2**63:
+        raise ParameterError(
+            f"The 'random_state' parameter must be smaller than 2**63. Got {random_state!r}."
         )
 
 
@@ -163,3 +174,12 @@ def check_probabilities(network: NetworkPlan, probabilities: tuple[float, ...], 
                 f"{what} must lie within the trained quantiles {low:g} to {high:g} (level at most "
                 f"{100 * min(1 - 2 * low, 2 * high - 1):g}). Got probability {outside[0]:g}. Fit with wider quantiles."
             )
+
+
+def drawn_levels(plan: NetworkPlan) -> list[float]:
+    """Return the central intervals that a picture shows: 80 and 95 %, or the widest that was trained."""
+    if plan.output != "quantiles":
+        return [80.0, 95.0]
+    widest = 100 * min(1 - 2 * plan.quantiles[0], 2 * plan.quantiles[-1] - 1)
+    trained = [level for level in (80.0, 95.0) if level <= widest + 1e-6]
+    return trained or [round(widest, 8)]

@@ -16,7 +16,9 @@ from tsrnn.checks import (
     check_forecaster_parameters,
     check_history,
     check_probabilities,
+    check_seed,
     check_values,
+    drawn_levels,
 )
 from tsrnn.inference import Forecasting, Memory, Reading, read_origins, torch_settings
 from tsrnn.learning import Learner
@@ -237,9 +239,9 @@ class RNNForecaster(Forecaster):
             anchor=plan.anchor,
             log=plan.log,
             cell=self.cell,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            dropout=self.dropout,
+            hidden_size=int(self.hidden_size),
+            num_layers=int(self.num_layers),
+            dropout=float(self.dropout),
             output=self.output,
             quantiles=tuple(float(level) for level in self.quantiles),
         )
@@ -328,10 +330,10 @@ class RNNForecaster(Forecaster):
         self._check_is_fitted()
         n_paths = check_integer("n_paths", n_paths, low=1)
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
-        check_integer("random_state", random_state, low=0, optional=True)
+        check_seed(random_state)
         check_probabilities(self.network_.plan, (0.5,), "Sample paths")
         panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
-        seed = self.seed_ if random_state is None else random_state
+        seed = self.seed_ if random_state is None else int(random_state)
         with torch_settings(), torch.inference_mode():
             reading = self._read_panel(None if df is None else panel)
             drawn = self.forecasting_.paths(
@@ -352,15 +354,18 @@ class RNNForecaster(Forecaster):
         self._check_is_fitted()
         return summarise(self)
 
-    def plot(self, df: Any = None, *, level: Sequence[float] = (80, 95), **how: Any) -> Figure:
+    def plot(
+        self, df: Any = None, *, level: float | Sequence[float] | None = None, **how: Any
+    ) -> Figure:
         """Draw the newest history and the forecast fan.
 
         Parameters
         ----------
         df : frame, optional
             A history to forecast from; the end of the training data when not given.
-        level : sequence of float
-            Central intervals in percent, as bands.
+        level : float or sequence of float, optional
+            Central intervals in percent, as bands; 80 and 95, as far as they were trained, when not
+            given.
         **how
             Passed on to :func:`tsrnn.plotting.plot_forecast`: ``ids``, ``max_series``, ``title``, ...
 
@@ -372,6 +377,7 @@ class RNNForecaster(Forecaster):
 
         self._check_is_fitted()
         panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
+        level = drawn_levels(self.network_.plan) if level is None else level
         columns = interval_columns(level if self.network_.output.has_quantiles else None, None)
         probabilities = tuple(sorted(columns.values()))
         forecast = self._forecast_panel(None if df is None else panel, self.horizon_, probabilities)
@@ -412,4 +418,4 @@ def load(path: str | Path) -> RNNForecaster:
 
 def draw_seed(random_state: int | None) -> int:
     """Return the seed, or a fresh one from the system's entropy for None."""
-    return secrets.randbelow(2**31) if random_state is None else random_state
+    return secrets.randbelow(2**31) if random_state is None else int(random_state)

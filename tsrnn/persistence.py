@@ -38,7 +38,11 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     panel, reading = memory.panel, memory.reading
     config = {
         "estimator": ESTIMATOR,
-        "params": {k: v for k, v in forecaster.get_params(deep=False).items() if _is_plain(v)},
+        "params": {
+            name: tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+            for name, value in forecaster.get_params(deep=False).items()
+            if isinstance(value, np.ndarray) or _is_plain(value)
+        },
         "format": forecaster.format_.to_dict(),
         "axis": forecaster.axis_.to_dict(),
         "plan": forecaster.plan_.to_dict(),

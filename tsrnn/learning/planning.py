@@ -105,7 +105,7 @@ class Wishes(Protocol):
 def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     """Decide how to read a panel; what ``wishes`` say goes first."""
     seasons = choose_seasons(panel, wishes.season, horizon)
-    patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else wishes.patch
+    patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else int(wishes.patch)
     context = wishes.context_length
     context = (
         choose_context(panel, seasons, patch) if context is None else -(-context // patch) * patch

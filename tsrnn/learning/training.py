@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import logging
 import math
 import signal
@@ -12,13 +13,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from tsrnn.exceptions import TrainingError
+from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.windows import WindowSampler
@@ -109,23 +112,38 @@ def fit_network(
     batches = _Batches(sampler, plan)
     epochs = max(1, math.ceil(plan.max_steps / plan.check_every))
     with _quiet(), _interruptible():
-        trainer = pl.Trainer(
-            **{
-                "accelerator": plan.device,
-                "devices": 1,
-                "logger": False,
-                "enable_checkpointing": False,
-                "enable_model_summary": plan.verbose > 1,
-                "enable_progress_bar": plan.verbose > 0,
-                "max_epochs": epochs,
-                "num_sanity_val_steps": 0,
-                **plan.trainer_params,
-            }
-        )
-        trainer.fit(module, batches)
+        settings = {
+            "accelerator": plan.device,
+            "devices": 1,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_model_summary": plan.verbose > 1,
+            "enable_progress_bar": plan.verbose > 0,
+            "max_epochs": epochs,
+            "num_sanity_val_steps": 0,
+            **plan.trainer_params,
+        }
+        _check_settings(settings)
+        try:
+            pl.Trainer(**settings).fit(module, batches)
+        except MisconfigurationException as error:
+            raise ParameterError(
+                f"The 'trainer_params' parameter must hold what Lightning can train with. Got "
+                f"{dict(plan.trainer_params)!r}: {error}"
+            ) from error
     network.cpu()
     network.load_state_dict(module.best_weights)
     return TrainingResult(module.best_step, module.best_score, module.history)
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    known = set(inspect.signature(pl.Trainer).parameters)
+    unknown = sorted(str(name) for name in settings if name not in known)
+    if unknown:
+        raise ParameterError(
+            f"The 'trainer_params' parameter must hold arguments of pytorch_lightning.Trainer. "
+            f"Got {unknown[0]!r}."
+        )
 
 
 class _Batches:
