@@ -22,7 +22,7 @@ from tsrnn.panel import Panel
 
 __all__ = ["FrameFormat", "read_panel", "regularize"]
 
-_LARGEST = 1e300  # beyond it, differences and squares leave float64
+_LARGEST = 1e150  # beyond it, squares leave float64
 
 
 def read_panel(
@@ -172,6 +172,11 @@ def _arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.nda
             raise DataError(
                 f"Weights in column {source.weights.name!r} must be finite and not negative. "
                 f"Got {weights[row]!r} for {layout.where(row, stamps.bare)}. Correct it, or leave out weight_col."
+            )
+        if not weights.any():
+            raise DataError(
+                f"Weights in column {source.weights.name!r} must not all be 0. Give those rows weight "
+                "that the training should learn from, or leave out weight_col."
             )
     return layout, _read_only(layout.arrange(values)), weights
 

@@ -25,6 +25,7 @@ EVIDENCE = 1.0  # standard errors by which training must improve the validation 
 ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
 ABSORB_RATE = 0.03  # share of the learning rate: more undoes what was chosen and calibrated
 START_SAMPLES = 4096
+START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 VALIDATION_PATHS = 48
 
 Notify = Callable[[int, dict[str, float]], None]
@@ -90,6 +91,8 @@ class Learner:
         return np.random.default_rng(self.training.seed)
 
     def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
+        if panel.weights is not None:  # their unit is no matter, and fits float32
+            panel = replace(panel, weights=panel.weights / (panel.weights.max() or 1.0))
         return WindowSampler(
             panel,
             stop,
@@ -185,8 +188,9 @@ def start_from_reference(
         importance *= torch.from_numpy(weights)[:, rows].float()
         importance /= importance[importance > 0].mean()
     chosen = torch.nonzero((importance > 0).flatten(0, 1).any(-1)).squeeze(-1)
-    if len(chosen) > START_SAMPLES:
-        keep = np.sort(rng.choice(len(chosen), START_SAMPLES, replace=False))
+    most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
+    if len(chosen) > most:
+        keep = np.sort(rng.choice(len(chosen), most, replace=False))
         chosen = chosen[torch.from_numpy(keep)]
     if not len(chosen):
         return
