@@ -88,7 +88,8 @@ def test_the_order_of_series_and_rows_does_not_matter_at_predict(network):
     expected = values(network.predict(frame, level=80))
     mixed = network.predict(frame.sample(frac=1.0, random_state=0), level=80)
 
-    np.testing.assert_array_equal(values(mixed), expected)
+    # a row's place in a matrix product may move its last bit, on some processors
+    np.testing.assert_allclose(values(mixed), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_ids_are_labels(forecaster):
