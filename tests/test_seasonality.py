@@ -38,6 +38,16 @@ def test_the_week_is_found_beside_the_day():
     assert found == (24, 168)
 
 
+def test_a_week_that_correlates_less_than_the_day_is_found_beside_it():
+    t, rng = np.arange(168 * 8), np.random.default_rng(0)
+    weekend = np.where(t // 24 % 7 >= 5, 0.5, 1.0)
+    level = np.exp(0.05 * rng.normal(size=len(t) // 24).cumsum()).repeat(24)
+
+    found = detect_seasons(panel(level * weekend * np.sin(2 * np.pi * t / 24)))
+
+    assert found == (24, 168)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_random_walk_has_no_season(seed):
     walk = np.random.default_rng(seed).normal(size=300).cumsum()

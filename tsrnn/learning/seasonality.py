@@ -9,19 +9,20 @@ from tsrnn.panel import Panel
 __all__ = ["detect_seasons"]
 
 SERIES = 100  # of a panel that are looked at, evenly chosen
+SHORT = 0.2  # share of the series that may be too short for the longest lags: they are left out
 ROWS = 4000  # newest rows of a series that are looked at
 CLEAR = 0.12  # autocorrelation from which a peak may be a season
 CERTAIN = 4.0  # standard errors of white noise that a peak must exceed, too
 NEAR = 0.8  # share of the highest peak from which a shorter season is taken for the season
-BEYOND = 0.03  # by which a longer season must correlate better to be a second one
+BEYOND = 0.02  # by which a second season must correlate better than the multiples before it
 
 
 def detect_seasons(panel: Panel) -> tuple[int, ...]:
     """Return one or two season lengths, or (1,): peaks of the autocorrelation of the changes.
 
     Changes rather than values, so that a trend is no season; the mean over series, so that chance
-    peaks of single series drop out. The shortest clear peak is the season; a longer multiple of it
-    that correlates better is a second one (the week beside the day).
+    peaks of single series drop out. The shortest clear peak is the season; a multiple of it that
+    correlates better than those around it is a second one (the week beside the day).
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def detect_seasons(panel: Panel) -> tuple[int, ...]:
     curves = [curve for i in chosen if (curve := _autocorrelation(panel.series(i))) is not None]
     if not curves:
         return (1,)
-    lags = int(np.median([len(curve) for curve in curves]))
+    lags = int(np.quantile([len(curve) for curve in curves], SHORT))
     long_enough = [curve[:lags] for curve in curves if len(curve) >= lags]
     mean = np.mean(long_enough, axis=0)
     pairs = len(long_enough) * np.arange(3 * lags, 2 * lags, -1)  # behind each lag, at least
@@ -42,12 +43,20 @@ def detect_seasons(panel: Panel) -> tuple[int, ...]:
     if not len(peaks):
         return (1,)
     season = int(peaks[mean[peaks] >= NEAR * mean[peaks].max()][0])
-    longer = peaks[(peaks > season) & (peaks % season == 0)]
-    if len(longer):
-        best = int(longer[np.argmax(mean[longer])])
-        if mean[best] > mean[season] + BEYOND:
-            return (season, best)
-    return (season,)
+    second = _second_peak(mean[season::season], pairs[season::season])
+    return (season,) if second is None else (season, season * (second + 1))
+
+
+def _second_peak(multiples: np.ndarray, pairs: np.ndarray) -> int | None:
+    """Return which multiple of the season stands out above those before it, or None."""
+    before = np.minimum.accumulate(multiples)[:-2]
+    inner = multiples[1:-1]
+    beyond = np.maximum(BEYOND, 0.5 * CERTAIN / np.sqrt(pairs[1:-1]))
+    peak = (inner > multiples[:-2]) & (inner >= multiples[2:]) & (inner - before > beyond)
+    found = 1 + np.flatnonzero(peak)
+    if not len(found):
+        return None
+    return int(found[multiples[found] >= multiples[found].max() - BEYOND][0])
 
 
 def _autocorrelation(values: np.ndarray) -> np.ndarray | None:
