@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -57,7 +59,7 @@ def student_t_cdf(x: Tensor, df: Tensor) -> Tensor:
 
 
 def student_t_icdf(probability: Tensor, df: Tensor) -> Tensor:
-    """Quantile function of Student's t, float64, by bisection on the distribution function.
+    """Quantile function of Student's t, float64, by Newton's method on the distribution function.
 
     Parameters
     ----------
@@ -65,14 +67,18 @@ def student_t_icdf(probability: Tensor, df: Tensor) -> Tensor:
         Broadcastable; probabilities strictly between 0 and 1.
     """
     probability, df = torch.broadcast_tensors(probability.double(), df.double())
-    # t = sqrt(df) * tan(angle) maps the line to (-pi/2, pi/2), where bisection is even
-    low = torch.full_like(df, -torch.pi / 2)
-    high = torch.full_like(df, torch.pi / 2)
-    for _ in range(52):
-        middle = (low + high) / 2
-        below = student_t_cdf(df.sqrt() * middle.tan(), df) < probability
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return df.sqrt() * ((low + high) / 2).tan()
+    upper = torch.maximum(probability, 1 - probability)
+    # t = sqrt(df) * tan(angle) maps the line to (-pi/2, pi/2). Above the median the distribution
+    # function of the angle is concave, and the normal quantile lies below t's: steps never overshoot.
+    angle = (torch.special.ndtri(upper) / df.sqrt()).atan()
+    peak = (torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2)).exp() / math.sqrt(math.pi)
+    for _ in range(40):
+        error = upper - student_t_cdf(df.sqrt() * angle.tan(), df)
+        step = error / (peak * angle.cos() ** (df - 1))
+        angle = angle + step
+        if bool((step.abs() <= 1e-9 * angle).all()):
+            break
+    return torch.where(probability < 0.5, -1.0, 1.0) * df.sqrt() * angle.tan()
 
 
 def negative_binomial_icdf(probability: Tensor, mean: Tensor, dispersion: Tensor) -> Tensor:
