@@ -75,19 +75,19 @@ def test_an_untrained_network_says_the_mixture_of_the_references():
     represented, scale = made.represent(values)
     references = made.relative_references(represented, scale, made.positions(8))
 
-    torch.testing.assert_close(said.location, references.mean(-1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(said.location, references.mean(-2), rtol=1e-5, atol=1e-5)
 
 
 def test_the_fitted_mixture_finds_the_reference_that_is_right():
     made = network(spoken=False)
     g = torch.Generator().manual_seed(3)
-    references = torch.randn(500, 5, 7, generator=g)
-    target = references[..., 3] + 0.01 * torch.randn(500, 5, generator=g)
+    references = torch.randn(500, 7, 5, generator=g)
+    target = references[:, 3] + 0.01 * torch.randn(500, 5, generator=g)
 
     residual = made.head.set_mixture(references, target, torch.ones(500, 5))
 
-    weights = torch.softmax(made.head.mixture.detach(), -1)
-    assert float(weights[:, 3].min()) > 0.9
+    weights = torch.softmax(made.head.mixture.detach(), -2)
+    assert float(weights[3].min()) > 0.9
     assert residual.shape == (2500,)
     assert float(residual.abs().mean()) == pytest.approx(1.0, abs=0.1)
 

@@ -12,7 +12,7 @@ def head(batch=3, horizon=4, seed=0, anchor=50.0, scale=2.0):
     g = torch.Generator().manual_seed(seed)
     return HeadValues(
         location=torch.randn(batch, horizon, generator=g),
-        log_spread=torch.randn(batch, horizon, 2, generator=g),
+        log_spread=torch.randn(batch, 2, horizon, generator=g),
         unit=torch.full((batch, horizon), 1.5),
         anchor=torch.full((batch, 1), anchor, dtype=torch.float64),
         scale=torch.full((batch, 1), scale, dtype=torch.float64),
@@ -57,7 +57,7 @@ def test_trained_quantiles_come_back_at_their_probabilities():
 def test_calibrated_quantiles_are_those_of_the_residuals():
     output = QuantileOutput(LEVELS, 4)
     residual = torch.from_numpy(stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000))
-    flat = head()._replace(location=torch.zeros(3, 4), log_spread=torch.zeros(3, 4, 2))
+    flat = head()._replace(location=torch.zeros(3, 4), log_spread=torch.zeros(3, 2, 4))
 
     output.calibrate(residual)
 
@@ -79,7 +79,7 @@ def test_normal_loss_differs_from_the_log_density_by_a_constant():
     output, said = made("normal"), head()
     target = torch.randn(3, 4)
 
-    sigma = said.spread().mean(-1) / NORMAL_MAE
+    sigma = said.spread().mean(-2) / NORMAL_MAE
     density = torch.distributions.Normal(said.location, sigma).log_prob(target)
 
     gap = output.loss(said, target) + density
@@ -90,7 +90,7 @@ def test_student_t_loss_differs_from_the_log_density_by_a_constant():
     output, said = made("student_t"), head()
     target = 10 * torch.randn(3, 4)
 
-    sigma = said.spread().mean(-1) / NORMAL_MAE
+    sigma = said.spread().mean(-2) / NORMAL_MAE
     density = torch.distributions.StudentT(output.degrees(), said.location, sigma).log_prob(target)
 
     gap = output.loss(said, target) + density

@@ -160,10 +160,8 @@ def _widen(output: QuantileOutput, error: Tensor, trained: Tensor, location: Ten
             wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
             factor[i] = float(wanted) ** share
     gap = softplus(output.log_gap)
-    below = -gap[:, : output.middle].flip(-1).cumsum(-1).flip(-1)
-    above = gap[:, output.middle :].cumsum(-1)
-    centre = torch.zeros(len(gap), 1)
-    moved = torch.cat([below, centre, above], -1) * factor
+    below, above = output.offsets()
+    moved = torch.cat([below, torch.zeros(len(gap), 1), above], -1) * factor
     wider = moved.diff(dim=-1)
     wider = torch.maximum(wider, 0.05 * gap)  # quantiles stay in order
     output.log_gap.copy_(torch.expm1(wider).log())

@@ -10,6 +10,7 @@ from torch.nn.functional import gelu
 
 from tsrnn.nn.encoder import dropout
 from tsrnn.nn.outputs import HeadValues
+from tsrnn.nn.scaling import squash
 
 __all__ = ["MixtureHead"]
 
@@ -48,7 +49,7 @@ class MixtureHead(nn.Module):
         self.horizon = horizon
         self.references = references
         self.dropout = dropout
-        self.mixture = nn.Parameter(torch.zeros(horizon, references))
+        self.mixture = nn.Parameter(torch.zeros(references, horizon))
         self.register_buffer("unit", torch.ones(horizon))
         inner = state_size + feature_size + horizon * references
         self.hidden = nn.Linear(inner, hidden_size)
@@ -70,19 +71,20 @@ class MixtureHead(nn.Module):
         ----------
         state : Tensor of shape (batch, position, hidden)
         features : Tensor of shape (batch, position, feature)
-        references : Tensor of shape (batch, position, horizon, reference)
+        references : Tensor of shape (batch, position, reference, horizon)
             Reference forecasts relative to the anchor, in units of the scale.
         anchor, scale : Tensor of shape (batch, position), float64
         generator : torch.Generator, optional
             Source of dropout in training.
         """
-        seen = torch.cat([state, features, torch.asinh(references).flatten(-2)], -1)
+        seen = torch.cat([state, features, squash(references).flatten(-2)], -1)
         hidden = dropout(gelu(self.hidden(seen)), self.dropout, generator)
-        said = self.out(hidden).unflatten(-1, (self.horizon, self.references + 3))
-        weights = torch.softmax(self.mixture + said[..., 3:], -1)
-        location = (weights * references).sum(-1) + self.unit * said[..., 0]
+        said = self.out(hidden).unflatten(-1, (3 + self.references, self.horizon))
+        weights = torch.softmax(self.mixture + said[..., 3:, :], -2)
+        location = (weights * references).sum(-2) + self.unit * said[..., 0, :]
         unit = self.unit.expand_as(location)
-        return HeadValues(location, said[..., 1:3], unit, anchor.unsqueeze(-1), scale.unsqueeze(-1))
+        spread = said[..., 1:3, :]
+        return HeadValues(location, spread, unit, anchor.unsqueeze(-1), scale.unsqueeze(-1))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; the last layer is zero."""
@@ -103,7 +105,7 @@ class MixtureHead(nn.Module):
 
         Parameters
         ----------
-        references : Tensor of shape (sample, horizon, reference)
+        references : Tensor of shape (sample, reference, horizon)
         target : Tensor of shape (sample, horizon)
             0 where not observed.
         weight : Tensor of shape (sample, horizon)
@@ -114,25 +116,25 @@ class MixtureHead(nn.Module):
         Tensor of shape (observed,)
         """
         total = weight.sum().clamp_min(1)
-        each = ((target.unsqueeze(-1) - references).abs() * weight.unsqueeze(-1)).sum((0, 1))
+        each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
         lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
-        shared = lean.clone().requires_grad_()
-        own = torch.zeros(self.horizon, self.references, requires_grad=True)
+        shared = lean.unsqueeze(-1).clone().requires_grad_()
+        own = torch.zeros(self.references, self.horizon, requires_grad=True)
         optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)
         shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
         with torch.enable_grad():
             for _ in range(150):
-                mix = torch.softmax(shared + own, -1)
-                error = (target - (mix * references).sum(-1)).abs()
-                away = own.square().mean() + (shared - lean).square().mean()
+                mix = torch.softmax(shared + own, -2)
+                error = (target - (mix * references).sum(-2)).abs()
+                away = own.square().mean() + (shared.squeeze(-1) - lean).square().mean()
                 loss = (error * weight).sum() / total + shrinkage * away
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
         with torch.no_grad():
             self.mixture.copy_(shared + own)
-            mix = torch.softmax(self.mixture, -1)
-            residual = target - (mix * references).sum(-1)
+            mix = torch.softmax(self.mixture, -2)
+            residual = target - (mix * references).sum(-2)
             unit = (residual.abs() * weight).sum(0) / weight.sum(0).clamp_min(1)
             typical = (residual.abs() * weight).sum() / total
             seen = (weight > 0).sum(0)

@@ -12,7 +12,7 @@ from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
-from tsrnn.nn.scaling import CausalScale, causal_scale, represent, restore, safe_ratio
+from tsrnn.nn.scaling import CausalScale, causal_scale, represent, restore, safe_ratio, squash
 
 __all__ = ["ForecastNetwork", "NetworkPlan"]
 
@@ -163,22 +163,28 @@ class ForecastNetwork(nn.Module):
             safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
         ]
         age = (~scale.last.isnan()).cumsum(1)[:, positions].unsqueeze(-1)
-        relative = torch.asinh(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0))
+        relative = squash(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0).float())
         seen = (~newest.isnan()).to(relative.dtype)
         aged = torch.log1p(age.clamp_max(self.plan.look_back).to(relative.dtype)) / 5
-        return torch.cat([relative, seen, aged], -1).float()
+        return torch.cat([relative, seen, aged], -1)
 
     def relative_references(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
-        """Return the reference forecasts, relative, shape (batch, position, horizon, reference)."""
+        """Return the reference forecasts, relative, shape (batch, position, reference, horizon)."""
         plan = self.plan
         said = reference_forecasts(
             values, scale, positions, horizon=plan.horizon, seasons=plan.seasons, window=plan.window
         )
-        anchor = scale.anchor[:, positions, None, None]
-        unit = scale.scale[:, positions, None, None]
-        return safe_ratio(said - anchor, unit).nan_to_num(0.0).float()
+        anchor, unit = scale.anchor[:, positions, None], scale.scale[:, positions, None]
+        share = safe_ratio(torch.ones_like(unit), unit)
+        relative = [((forecast - anchor) * share).float() for forecast in said]
+        return torch.stack(relative, -2).nan_to_num(0.0)
 
-    def forward(self, values: Tensor, generator: torch.Generator | None = None) -> HeadValues:
+    def forward(
+        self,
+        values: Tensor,
+        generator: torch.Generator | None = None,
+        steps: Tensor | None = None,
+    ) -> HeadValues:
         """Read rows and say the horizon at every recurrent step.
 
         Parameters
@@ -186,6 +192,8 @@ class ForecastNetwork(nn.Module):
         values : Tensor of shape (batch, look_back + step), float64
         generator : torch.Generator, optional
             Source of dropout in training.
+        steps : Tensor of int64, optional
+            Say it at these recurrent steps only (all when not given).
 
         Returns
         -------
@@ -195,6 +203,8 @@ class ForecastNetwork(nn.Module):
         positions = self.positions(values.shape[1] - self.plan.look_back)
         features = self.features(represented, scale, positions)
         hidden, _ = self.encoder(features, generator=generator)
+        if steps is not None:
+            hidden, features, positions = hidden[:, steps], features[:, steps], positions[steps]
         references = self.relative_references(represented, scale, positions)
         return self._say(hidden, features, references, scale, positions, generator)
 

@@ -37,7 +37,7 @@ NORMAL_MAE = 0.7978845608  # mean absolute deviation of a standard normal
 class HeadValues(NamedTuple):
     """What the head says at each position, relative to the anchor and in units of the scale.
 
-    ``location`` and ``unit`` have shape (..., horizon), ``log_spread`` (..., horizon, 2): below and
+    ``location`` and ``unit`` have shape (..., horizon), ``log_spread`` (..., 2, horizon): below and
     above. ``anchor`` and ``scale`` (..., 1) are float64 and lead back to the represented values.
     """
 
@@ -48,9 +48,9 @@ class HeadValues(NamedTuple):
     scale: Tensor
 
     def spread(self) -> Tensor:
-        """Return unit times the two spreads, shape (..., horizon, 2)."""
+        """Return unit times the two spreads, shape (..., 2, horizon)."""
         bounded = LOG_SPREAD_LIMIT * torch.tanh(self.log_spread / LOG_SPREAD_LIMIT)
-        return self.unit.unsqueeze(-1) * bounded.exp()
+        return self.unit.unsqueeze(-2) * bounded.exp()
 
 
 class Output(nn.Module, ABC):
@@ -139,18 +139,29 @@ class QuantileOutput(Output):
 
     def trained(self, head: HeadValues) -> Tensor:
         """Return the trained quantiles, shape (..., horizon, level), ascending."""
-        spread = head.spread()
+        spread = head.spread().unsqueeze(-1)  # (..., 2, horizon, 1)
+        below, above = self.offsets()
+        centre = torch.zeros_like(head.location).unsqueeze(-1)
+        around = torch.cat([below * spread[..., 0, :, :], centre, above * spread[..., 1, :, :]], -1)
+        return head.location.unsqueeze(-1) + around
+
+    def offsets(self) -> tuple[Tensor, Tensor]:
+        """Return the quantiles below and above the median in units of the spread, each (horizon, level)."""
         gap = softplus(self.log_gap)
-        below = -gap[:, : self.middle].flip(-1).cumsum(-1).flip(-1) * spread[..., :1]
-        above = gap[:, self.middle :].cumsum(-1) * spread[..., 1:]
-        centre = torch.zeros_like(spread[..., :1])
-        return head.location.unsqueeze(-1) + torch.cat([below, centre, above], -1)
+        below = -gap[:, : self.middle].flip(-1).cumsum(-1).flip(-1)
+        return below, gap[:, self.middle :].cumsum(-1)
 
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
         """Twice the mean pinball loss over the trained quantiles."""
-        levels = self.levels.to(target.dtype)
-        error = target.unsqueeze(-1) - self.trained(head)
-        return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+        error, spread = target - head.location, head.spread()
+        below, above = self.offsets()
+        loss = error.abs()  # at the median twice the pinball loss is this
+        for side, offsets in enumerate((below, above)):
+            moved = error.unsqueeze(-2) - offsets.T * spread[..., side : side + 1, :]
+            level = self.levels[: self.middle] if side == 0 else self.levels[self.middle + 1 :]
+            lean = (2 * level.to(moved.dtype) - 1).unsqueeze(-1)
+            loss = loss + (moved.abs() + lean * moved).sum(-2)  # (..., level, horizon)
+        return loss / len(self.levels)
 
     def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Interpolate the trained quantiles."""
@@ -177,12 +188,12 @@ class NormalOutput(Output):
 
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
         """Negative log-likelihood, without the constant, in units of the reference's error."""
-        sigma = head.spread().mean(-1) / NORMAL_MAE
+        sigma = head.spread().mean(-2) / NORMAL_MAE
         return 0.5 * ((target - head.location) / sigma) ** 2 + (sigma / head.unit).log()
 
     def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Quantiles of the normal distribution."""
-        sigma = (head.spread().mean(-1) / NORMAL_MAE).double().unsqueeze(-1)
+        sigma = (head.spread().mean(-2) / NORMAL_MAE).double().unsqueeze(-1)
         return head.location.double().unsqueeze(-1) + sigma * torch.special.ndtri(
             probability.double()
         )
@@ -207,14 +218,14 @@ class StudentTOutput(Output):
 
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
         """Negative log-likelihood in units of the reference's error."""
-        df, sigma = self.degrees(), head.spread().mean(-1) / NORMAL_MAE
+        df, sigma = self.degrees(), head.spread().mean(-2) / NORMAL_MAE
         z = (target - head.location) / sigma
         constant = torch.lgamma(df / 2) - torch.lgamma((df + 1) / 2) + 0.5 * (df * torch.pi).log()
         return constant + 0.5 * (df + 1) * torch.log1p(z**2 / df) + (sigma / head.unit).log()
 
     def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Quantiles of the t distribution."""
-        sigma = (head.spread().mean(-1) / NORMAL_MAE).double().unsqueeze(-1)
+        sigma = (head.spread().mean(-2) / NORMAL_MAE).double().unsqueeze(-1)
         df = self.degrees().double().unsqueeze(-1)
         return head.location.double().unsqueeze(-1) + sigma * student_t_icdf(probability, df)
 
@@ -232,7 +243,7 @@ class NegativeBinomialOutput(Output):
         scale = head.scale.clamp_min(1e-12)
         raw = head.anchor + scale * head.location.double()
         mean = scale * softplus(raw / scale, beta=4.0) + 1e-6
-        sigma = scale * head.spread().mean(-1).double() / NORMAL_MAE
+        sigma = scale * head.spread().mean(-2).double() / NORMAL_MAE
         # the dispersion that gives this variance beside the mean (the NB2 form)
         return mean, ((sigma**2 - mean) / mean**2).clamp_min(0) + 1e-3
 

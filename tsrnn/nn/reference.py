@@ -42,7 +42,7 @@ def reference_forecasts(
     horizon: int,
     seasons: tuple[int, ...],
     window: int,
-) -> Tensor:
+) -> list[Tensor]:
     """Return what each simple method forecasts at each position, in the units of ``values``.
 
     Parameters
@@ -61,7 +61,7 @@ def reference_forecasts(
 
     Returns
     -------
-    Tensor of shape (batch, position, horizon, reference)
+    list of Tensor, one a method, each of shape (batch, position, horizon)
         A method that lacks the history it needs says the last value.
     """
     ahead = torch.arange(1, horizon + 1, device=values.device)
@@ -88,8 +88,7 @@ def reference_forecasts(
             if extra == 0:
                 forecasts.append(lag)
         forecasts += [moved[0], torch.stack(moved).nanmean(0)]
-    stacked = torch.stack(forecasts, -1)
-    return torch.where(stacked.isnan(), flat.unsqueeze(-1), stacked)
+    return [torch.where(forecast.isnan(), flat, forecast) for forecast in forecasts]
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

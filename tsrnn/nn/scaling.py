@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["CausalScale", "causal_scale", "last_observed", "represent", "restore", "safe_ratio"]
+__all__ = ["CausalScale", "causal_scale", "last_observed", "represent", "restore", "safe_ratio", "squash"]
 
 
 class CausalScale(NamedTuple):
@@ -57,6 +57,11 @@ def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     usable = denominator > 0
     ratio = numerator / torch.where(usable, denominator, torch.ones_like(denominator))
     return torch.where(usable, ratio, torch.zeros_like(ratio))
+
+
+def squash(x: Tensor) -> Tensor:
+    """Return ``sign(x) * log(1 + |x|)``: the identity near zero, a logarithm far from it."""
+    return torch.copysign(x.abs().log1p(), x)
 
 
 def causal_scale(values: Tensor, *, season: int, window: int, anchor: str) -> CausalScale:
