@@ -232,7 +232,8 @@ class Forecaster(BaseEstimator, ABC):
         )
         cell = ahead.get_indexer(pd.MultiIndex.from_arrays([named, truth.times]))
         value = truth.values.astype(np.float64)
-        scored = (cell >= 0) & np.isfinite(value)
+        said = np.isfinite(forecast.point + naive).ravel()  # not for a series without any value
+        scored = (cell >= 0) & np.isfinite(value) & said[cell]
         if not scored.any():
             raise DataError(
                 "score(df) needs rows that follow the training data. Got none within "
