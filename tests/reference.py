@@ -75,8 +75,8 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
     last, mean, _ = causal_scale(values[: t + 1], season=season, window=window)
     level = last if anchor == "last" else mean
     first = int(np.argmax(~np.isnan(values[: t + 1])))
-    start = max(t - window, first)
-    slope = (last[t] - last[start]) / (t - start) if t > start else 0.0
+    start = max(t - window, first + season - 1)
+    slope = (mean[t] - mean[start]) / (t - start) if t > start else 0.0
     said = {
         "last": np.full(horizon, last[t]),
         "drift": last[t] + slope * np.arange(1, horizon + 1),
@@ -102,5 +102,19 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             moved.append(shifted[0] if shifted else np.nan)
             good = [s for s in shifted if not np.isnan(s)]
             average.append(np.mean(good) if good else np.nan)
-        said |= {"lag": np.array(lag), "shifted": np.array(moved), "average": np.array(average)}
+        phase = []  # the pattern at the newest value's place in the season
+        for extra in range(3):
+            now, then = t - season * extra, t - season * (extra + 1)
+            if then >= 0:
+                phase.append(filled_lag(values, now, season) + level[t] - level[then])
+        good = [p for p in phase if not np.isnan(p)]
+        newest = filled_lag(values, t, season) - (np.mean(good) if good else np.nan)
+        adjusted = np.array(average) + newest
+        said |= {
+            "lag": np.array(lag),
+            "shifted": np.array(moved),
+            "average": np.array(average),
+            "adjusted": adjusted,
+            "trending": adjusted + slope * np.arange(1, horizon + 1),
+        }
     return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}

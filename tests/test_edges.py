@@ -9,6 +9,8 @@ import pytest
 from tests.contract.samples import tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, load
 from tsrnn.exceptions import DataError, ParameterError
+from tsrnn.learning import learner
+from tsrnn.nn.decoder import MixtureHead
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning"),
@@ -201,3 +203,32 @@ def test_score_computes_no_further_than_the_truth_goes():
 
     assert model.score(whole) == model.score(whole.iloc[390:]) == 0
     assert asked == [10, 10]
+
+
+def test_a_series_without_any_value_has_no_say_in_the_score():
+    good = one(weekly(107)).assign(unique_id="a")
+    both = pd.concat([good, good.assign(unique_id="b")])
+    history = both[both["ds"] < good["ds"].iloc[100]]
+    empty = history.assign(y=history["y"].where(history["unique_id"] == "a"))
+
+    assert np.isfinite(fast(horizon=7).fit(empty).score(both))
+
+
+# ---- time ---------------------------------------------------------------------------------
+
+
+def test_a_long_horizon_fits_its_mixture_to_fewer_windows(monkeypatch):
+    samples = []
+    fit_mixture = MixtureHead.set_mixture
+
+    def spy(self, references, target, weight):
+        samples.append(len(target))
+        return fit_mixture(self, references, target, weight)
+
+    monkeypatch.setattr(MixtureHead, "set_mixture", spy)
+    monkeypatch.setattr(learner, "START_VALUES", 6 * 120)
+
+    fast(horizon=6).fit(waves())
+
+    assert samples
+    assert max(samples) <= 120

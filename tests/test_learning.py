@@ -1,4 +1,4 @@
-"""What a fit does with its rows: start from the references, choose, go back, absorb."""
+"""What a fit does with its rows: start from the references, choose, go back, train on all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from tests.contract.samples import HORIZON, tiny, waves
 from tests.test_training import build, make_panel
-from tsrnn import RNNForecaster
+from tsrnn import RNNForecaster, load
 from tsrnn.learning.learner import start_from_reference
 from tsrnn.learning.training import training_loss
 from tsrnn.windows import WindowSampler
@@ -45,7 +45,7 @@ def test_an_untrained_network_already_says_the_best_reference(best):
 
     start_from_reference(network, sampler(values), np.random.default_rng(0))
 
-    weights = torch.softmax(network.head.mixture, -1).mean(0)
+    weights = torch.softmax(network.head.mixture, 0).mean(1)
     assert ("last", "drift", "mean")[int(weights.argmax())] == best
     assert weights.max() > 0.6
 
@@ -99,7 +99,7 @@ def test_training_that_may_be_luck_is_undone(monkeypatch):
     model = tiny().fit(waves())
 
     assert model.best_step_ == 0
-    assert not model.network_.head.out.weight.any()
+    assert not model.network_.members[0].head.out.weight.any()
     assert model.history_[
         "val_score"
     ].is_monotonic_decreasing  # it was better, but not beyond doubt
@@ -109,7 +109,7 @@ def test_training_that_helps_is_kept():
     model = tiny().fit(waves())
 
     assert model.best_step_ == model.history_.loc[model.history_["val_score"].idxmin(), "step"]
-    assert model.network_.head.out.weight.any()
+    assert model.network_.members[0].head.out.weight.any()
 
 
 def test_series_too_short_to_choose_by_train_a_quarter_as_long():
@@ -134,7 +134,32 @@ def test_the_newest_rows_enter_the_weights_once_they_have_judged():
     one, two = (tiny(representation="difference").fit(f) for f in (frame, other))
 
     pd.testing.assert_frame_equal(one.history_, two.history_, check_exact=True)
-    assert not torch.equal(one.network_.head.out.weight, two.network_.head.out.weight)
+    assert not torch.equal(
+        one.network_.members[0].head.out.weight, two.network_.members[0].head.out.weight
+    )
+
+
+# ---- members ------------------------------------------------------------------------------
+
+
+def test_members_are_trained_from_their_own_seeds_and_averaged(tmp_path):
+    model = tiny(n_members=2).fit(waves())
+    one, two = model.network_.members
+    alone = tiny().fit(waves())
+
+    assert not torch.equal(one.encoder.layers[0].weight_hh_l0, two.encoder.layers[0].weight_hh_l0)
+    torch.testing.assert_close(one.head.out.weight, alone.network_.members[0].head.out.weight)
+    assert "2, quantiles averaged" in model.summary()
+
+    model.save(tmp_path / "model")
+
+    pd.testing.assert_frame_equal(load(tmp_path / "model").predict(), model.predict())
+
+
+def test_members_of_a_mixture_alone_would_be_the_same(monkeypatch):
+    monkeypatch.setattr("tsrnn.learning.learner.EVIDENCE", 1e9)
+
+    assert len(tiny(n_members=3).fit(waves()).network_.members) == 1
 
 
 # ---- weights of rows ----------------------------------------------------------------------

@@ -38,7 +38,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     f = forecaster
     for name in ("horizon", "context_length", "patch", "val_size", "season", "patience"):
         check_integer(name, getattr(f, name), low=1, optional=True)
-    for name in ("hidden_size", "num_layers", "max_steps", "batch_size"):
+    for name in ("hidden_size", "num_layers", "max_steps", "n_members", "batch_size"):
         check_integer(name, getattr(f, name), low=1)
     check_integer("verbose", f.verbose, low=0)
     check_seed(f.random_state)

@@ -80,6 +80,9 @@ class RNNForecaster(Forecaster):
         Optimiser steps at most; few rows take fewer (``summary()`` says how many).
     max_time : float, optional
         Seconds of training at most; the best weights until then are kept.
+    n_members : int
+        Networks that are trained on all rows, each with its own weights and windows; their quantiles are
+        averaged. More are a little more accurate, and cost as many trainings.
     device : {"cpu", "cuda"}
         Where to train. Forecasts are computed on the CPU.
     batch_size : int
@@ -115,7 +118,7 @@ class RNNForecaster(Forecaster):
     ----------
     plan_ : DataPlan
         What was decided from the data.
-    network_ : ForecastNetwork
+    network_ : NetworkEnsemble
     history_ : pandas.DataFrame
         Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
     best_step_ : int
@@ -153,6 +156,7 @@ class RNNForecaster(Forecaster):
         patch: int | None = None,
         max_steps: int = 1000,
         max_time: float | None = None,
+        n_members: int = 1,
         device: str = "cpu",
         batch_size: int = 64,
         learning_rate: float = 2e-3,
@@ -187,6 +191,7 @@ class RNNForecaster(Forecaster):
         self.patch = patch
         self.max_steps = max_steps
         self.max_time = max_time
+        self.n_members = n_members
         self.device = device
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -220,7 +225,12 @@ class RNNForecaster(Forecaster):
         self.seed_ = draw_seed(self.random_state)
         self.forecasting_ = self._forecasting()
         learn = Learner(
-            plan, self._network_plan(), self._training_plan(), self.forecasting_, self.val_size
+            plan,
+            self._network_plan(),
+            self._training_plan(),
+            self.forecasting_,
+            self.val_size,
+            int(self.n_members),
         )
         with torch_settings():
             learned = learn(panel, notify)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.ensemble import Network
+from tsrnn.nn.networks import NetworkPlan
 from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins, gather_rows
@@ -67,7 +68,7 @@ def torch_settings(*, threads: int = 1) -> Iterator[None]:
 
 
 def read_origins(
-    network: ForecastNetwork,
+    network: Network,
     panel: Panel,
     origins: Origins,
     *,
@@ -83,7 +84,7 @@ def read_origins(
 
     Parameters
     ----------
-    network : ForecastNetwork
+    network : Network
     panel : Panel
     origins : Origins
     context : int
@@ -168,7 +169,7 @@ class Forecasting:
 
     def __call__(
         self,
-        network: ForecastNetwork,
+        network: Network,
         reading: Reading,
         horizon: int,
         probabilities: tuple[float, ...],
@@ -193,14 +194,14 @@ class Forecasting:
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
 
     def paths(
-        self, network: ForecastNetwork, reading: Reading, horizon: int, *, n_paths: int, seed: int
+        self, network: Network, reading: Reading, horizon: int, *, n_paths: int, seed: int
     ) -> np.ndarray:
         """Return joint sample paths of shape (series, path, horizon)."""
         drawn = torch.cat(list(self._rolled(network, reading, horizon, n_paths, seed)))
         return self._bounded(drawn).numpy()
 
     def _rolled(
-        self, network: ForecastNetwork, reading: Reading, horizon: int, n_paths: int, seed: int
+        self, network: Network, reading: Reading, horizon: int, n_paths: int, seed: int
     ) -> Iterator[Tensor]:
         noise = stratified_uniforms(n_paths, horizon, torch.Generator().manual_seed(seed))
         together = max(1, ROLLED_AT_ONCE // n_paths)

@@ -15,6 +15,7 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
+from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
 from tsrnn.saving.jsontext import encode
@@ -47,6 +48,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "axis": forecaster.axis_.to_dict(),
         "plan": forecaster.plan_.to_dict(),
         "network": forecaster.network_.plan.to_dict(),
+        "members": len(forecaster.network_.members),
         "forecasting": asdict(forecaster.forecasting_),
         "horizon": forecaster.horizon_,
         "season": forecaster.season_,
@@ -96,7 +98,8 @@ def from_stored(
     forecaster.history_ = pd.DataFrame(config["history"])
     forecaster.skill_ = None if config["skill"] is None else Skill.from_dict(config["skill"])
     with torch.device("meta"):
-        network = ForecastNetwork(NetworkPlan.from_dict(config["network"]))
+        plan = NetworkPlan.from_dict(config["network"])
+        network = NetworkEnsemble([ForecastNetwork(plan) for _ in range(config["members"])])
     weights = {
         name.removeprefix("network."): torch.tensor(array)
         for name, array in arrays.items()

@@ -31,10 +31,13 @@ def summarise(forecaster: RNNForecaster) -> str:
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
     total = 0
-    for name, block in network.named_children():
+    for name, block in network.members[0].named_children():
         count = sum(p.numel() for p in block.parameters())
         total += count
         rows.append((f"block {name}", f"{count:,} parameters"))
+    if len(network.members) > 1:
+        total *= len(network.members)
+        rows.append(("members", f"{len(network.members)}, quantiles averaged"))
     rows += [
         ("parameters", f"{total:,}"),
         (

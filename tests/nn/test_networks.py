@@ -81,7 +81,7 @@ def test_an_untrained_network_says_the_mixture_of_the_references():
 def test_the_fitted_mixture_finds_the_reference_that_is_right():
     made = network(spoken=False)
     g = torch.Generator().manual_seed(3)
-    references = torch.randn(500, 7, 5, generator=g)
+    references = torch.randn(500, made.head.references, 5, generator=g)
     target = references[:, 3] + 0.01 * torch.randn(500, 5, generator=g)
 
     residual = made.head.set_mixture(references, target, torch.ones(500, 5))

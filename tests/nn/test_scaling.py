@@ -4,7 +4,7 @@ import torch
 
 from tests import reference
 from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
-from tsrnn.nn.scaling import causal_scale, last_observed, represent, restore
+from tsrnn.nn.scaling import causal_scale, last_observed, relative_move, represent, restore
 
 
 def series(seed, steps=60, missing=0.2):
@@ -99,8 +99,25 @@ def test_last_observed_carries_values_forward_only():
     np.testing.assert_array_equal(last_observed(values)[0], [np.nan, 1, 1, 3, 3])
 
 
-def test_restore_undoes_represent():
+@pytest.mark.parametrize("log", [True, False])
+def test_restore_undoes_relative_moves(log):
+    values = torch.tensor([0.5, 1.0, 80.0], dtype=torch.float64)
+    anchor = represent(torch.tensor(3.0, dtype=torch.float64), log=log)
+
+    move = relative_move(represent(values, log=log) - anchor, log=log)
+
+    torch.testing.assert_close(restore(anchor, move, log=log), values)
+
+
+def test_relative_moves_of_logarithms_are_shares_upwards_and_logarithms_downwards():
+    move = torch.tensor([0.5, 2.0], dtype=torch.float64).log()
+
+    torch.testing.assert_close(
+        relative_move(move, log=True), torch.tensor([np.log(0.5), 1.0], dtype=torch.float64)
+    )
+
+
+def test_levels_are_represented_by_themselves():
     values = torch.tensor([0.5, 1.0, 80.0], dtype=torch.float64)
 
-    torch.testing.assert_close(restore(represent(values, log=True), log=True), values)
     assert represent(values, log=False) is values

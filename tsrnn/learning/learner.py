@@ -1,4 +1,4 @@
-"""What fit does with a panel: start from the references, train, choose, calibrate, judge, absorb."""
+"""What fit does with a panel: start from the references, choose, calibrate, judge, train on all rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tsrnn.inference import Forecasting, read_origins
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.training_plan import TrainingPlan
-from tsrnn.learning.validation import Validation, calibrate
+from tsrnn.learning.validation import Correction, Validation, calibrate, correct
+from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
@@ -22,8 +23,6 @@ from tsrnn.windows import WindowSampler
 __all__ = ["Learned", "Learner", "start_from_reference"]
 
 EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
-ABSORB = 0.2  # share of the best step's length that the newest rows are trained on
-ABSORB_RATE = 0.03  # share of the learning rate: more undoes what was chosen and calibrated
 START_SAMPLES = 4096
 START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 VALIDATION_PATHS = 48
@@ -37,7 +36,7 @@ class Learned:
 
     Parameters
     ----------
-    network : ForecastNetwork
+    network : NetworkEnsemble
     best_step : int
         Step of the weights kept; 0: the mixture of references was not improved beyond doubt.
     history : pandas.DataFrame
@@ -46,7 +45,7 @@ class Learned:
         None where there were too few rows to judge.
     """
 
-    network: ForecastNetwork
+    network: NetworkEnsemble
     best_step: int
     history: pd.DataFrame
     skill: Skill | None
@@ -63,6 +62,8 @@ class Learner:
     training : TrainingPlan
     forecasting : Forecasting
     val_size : int, optional
+    n_members : int
+        Networks that are trained on all rows, each with its own seed, and averaged.
     """
 
     data: DataPlan
@@ -70,25 +71,25 @@ class Learner:
     training: TrainingPlan
     forecasting: Forecasting
     val_size: int | None
+    n_members: int
 
     def __call__(self, panel: Panel, notify: Notify) -> Learned:
         """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
-        network = ForecastNetwork.build(
-            self.network, torch.Generator().manual_seed(self.training.seed)
-        )
-        start_from_reference(network, sampler, self._rng())
+        network = self._fresh(sampler, self.training.seed)
         validation = self._validation(panel, split)
-        best_step, history = self._train(network, sampler, validation, notify)
-        if validation:
-            calibrate(network, validation)
+        best_step, history = self._choose(network, sampler, validation, notify)
+        correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
-        self._absorb(network, panel, best_step)
-        return Learned(network, best_step, pd.DataFrame(history), skill)
+        members = self._members(network, panel, best_step, correction)
+        return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
 
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng(self.training.seed)
+    def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
+        """Return a network that says the mixture of references fitted to the sampler's windows."""
+        network = ForecastNetwork.build(self.network, torch.Generator().manual_seed(seed))
+        start_from_reference(network, sampler, np.random.default_rng(seed))
+        return network
 
     def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
         if panel.weights is not None:  # their unit is no matter, and fits float32
@@ -115,14 +116,14 @@ class Learner:
             forecasting=replace(self.forecasting, n_paths=VALIDATION_PATHS),
         )
 
-    def _train(
+    def _choose(
         self,
         network: ForecastNetwork,
         sampler: WindowSampler,
         validation: Validation,
         notify: Notify,
     ) -> tuple[int, list[dict[str, float]]]:
-        """Train; go back to the start where the improvement may be luck."""
+        """Train and keep the best step; go back to the start where the improvement may be luck."""
         from tsrnn.learning.training import fit_network  # loads lightning
 
         start = copy.deepcopy(network.state_dict())
@@ -150,18 +151,31 @@ class Learner:
             point, quantiles = self.forecasting(network, reading, self.data.horizon, levels)
         return judge(panel, split.test, point, quantiles, season=self.data.seasons[0])
 
-    def _absorb(self, network: ForecastNetwork, panel: Panel, best_step: int) -> None:
-        """Let the rows that chose and judged in, too: a short training, or the mixture fitted again."""
+    def _members(
+        self,
+        chosen: ForecastNetwork,
+        panel: Panel,
+        best_step: int,
+        correction: Correction | None,
+    ) -> list[ForecastNetwork]:
+        """Train the members on all rows, those that chose and judged too, for as long as was best."""
         from tsrnn.learning.training import fit_network  # loads lightning
 
         sampler = self._sampler(panel, panel.lengths)
-        steps = int(ABSORB * best_step)
-        if steps:
-            rate = ABSORB_RATE * self.training.learning_rate
-            plan = replace(self.training, max_steps=steps, learning_rate=rate, warm_up=False)
+        if not best_step:
+            rng = np.random.default_rng(self.training.seed)
+            start_from_reference(chosen, sampler, rng, shape=False)
+            return [chosen]
+        members = []
+        for member in range(self.n_members):
+            seed = self.training.seed + member
+            network = self._fresh(sampler, seed)
+            plan = replace(self.training, max_steps=best_step, seed=seed)
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
-        elif not best_step:
-            start_from_reference(network, sampler, self._rng(), shape=False)
+            if correction is not None:
+                correct(network, correction)
+            members.append(network)
+        return members
 
 
 @torch.no_grad()
@@ -175,7 +189,8 @@ def start_from_reference(
     """Fit the mixture of reference forecasts to windows, and (``shape``) the shape of their errors."""
     plan = network.plan
     positions = network.positions(sampler.context)
-    batch = max(1, min(256, 4 * START_SAMPLES // len(positions)))
+    most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
+    batch = max(1, min(256, 4 * most // len(positions)))
     drawn, weights = sampler.draw(batch, rng)
     values = torch.from_numpy(drawn)
     represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
@@ -188,7 +203,6 @@ def start_from_reference(
         importance *= torch.from_numpy(weights)[:, rows].float()
         importance /= importance[importance > 0].mean()
     chosen = torch.nonzero((importance > 0).flatten(0, 1).any(-1)).squeeze(-1)
-    most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
     if len(chosen) > most:
         keep = np.sort(rng.choice(len(chosen), most, replace=False))
         chosen = chosen[torch.from_numpy(keep)]

@@ -9,12 +9,11 @@ from tsrnn.panel import Panel
 __all__ = ["detect_seasons"]
 
 SERIES = 100  # of a panel that are looked at, evenly chosen
-SHORT = 0.2  # share of the series that may be too short for the longest lags: they are left out
 ROWS = 4000  # newest rows of a series that are looked at
 CLEAR = 0.12  # autocorrelation from which a peak may be a season
 CERTAIN = 4.0  # standard errors of white noise that a peak must exceed, too
 NEAR = 0.8  # share of the highest peak from which a shorter season is taken for the season
-BEYOND = 0.02  # by which a second season must correlate better than the multiples before it
+BEYOND = 0.03  # by which a second season must correlate better than the multiples before it
 
 
 def detect_seasons(panel: Panel) -> tuple[int, ...]:
@@ -32,10 +31,14 @@ def detect_seasons(panel: Panel) -> tuple[int, ...]:
     curves = [curve for i in chosen if (curve := _autocorrelation(panel.series(i))) is not None]
     if not curves:
         return (1,)
-    lags = int(np.quantile([len(curve) for curve in curves], SHORT))
-    long_enough = [curve[:lags] for curve in curves if len(curve) >= lags]
-    mean = np.mean(long_enough, axis=0)
-    pairs = len(long_enough) * np.arange(3 * lags, 2 * lags, -1)  # behind each lag, at least
+    longest = int(np.median([len(curve) for curve in curves]))  # lags that half of the series have
+    lags = np.arange(longest)
+    padded = np.full((len(curves), longest), np.nan)
+    for row, curve in zip(padded, curves, strict=True):
+        row[: len(curve)] = curve[:longest]
+    mean = np.nanmean(padded, axis=0)
+    rows = 3 * np.array([len(curve) for curve in curves])[:, None]
+    pairs = np.where(np.isnan(padded), 0, rows - lags).sum(0)  # behind each lag
     clear = np.maximum(CLEAR, CERTAIN / np.sqrt(pairs))[1:-1]
     inner = mean[1:-1]
     peaks = 1 + np.flatnonzero((inner > mean[:-2]) & (inner >= mean[2:]) & (inner > clear))

@@ -29,6 +29,7 @@ from tsrnn.windows import WindowSampler
 __all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
 
 WEIGHT_DECAY = 1e-3
+TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
@@ -58,6 +59,7 @@ def training_loss(
     values: Tensor,
     weights: Tensor | None,
     generator: torch.Generator | None = None,
+    steps: Tensor | None = None,
 ) -> Tensor:
     """Return the mean loss over every step of every window that has a known target.
 
@@ -68,10 +70,13 @@ def training_loss(
     weights : Tensor of the same shape, optional
     generator : torch.Generator, optional
         Source of dropout.
+    steps : Tensor of int64, optional
+        Recurrent steps to forecast from; all when not given.
     """
     plan = network.plan
-    head = network(values[:, : values.shape[1] - plan.horizon], generator)
+    head = network(values[:, : values.shape[1] - plan.horizon], generator, steps)
     positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
+    positions = positions if steps is None else positions[steps]
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
     target = network.relative_target(values[:, rows], head)  # (batch, position, horizon)
     known = ~target.isnan()
@@ -182,6 +187,7 @@ class _TrainingModule(pl.LightningModule):
         self.notify = notify
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
+        self.step_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
         self.step = 0
         self.stretch: list[
@@ -212,7 +218,11 @@ class _TrainingModule(pl.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
         loss = training_loss(
-            self.network, values, weights if weights.numel() else None, self.dropout_generator
+            self.network,
+            values,
+            weights if weights.numel() else None,
+            self.dropout_generator,
+            self._steps(values),
         )
         optimizer.zero_grad()
         loss.backward()
@@ -229,6 +239,16 @@ class _TrainingModule(pl.LightningModule):
         self._average()
         if self.deadline is not None and time.monotonic() > self.deadline:
             self.trainer.should_stop = True
+
+    def _steps(self, values: Tensor) -> Tensor | None:
+        """Choose the recurrent steps to forecast from: all, or so many that a window has ``TARGETS``."""
+        plan = self.network.plan
+        count = (values.shape[1] - plan.horizon - plan.look_back) // plan.patch
+        most = max(2, TARGETS // plan.horizon)
+        if count <= most:
+            return None
+        drawn = torch.randperm(count, generator=self.step_generator)[:most]
+        return drawn.sort().values.to(values.device)
 
     def on_train_epoch_end(self) -> None:
         """Validate, remember the best weights, and stop when nothing gets better."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.metrics.pairing import average
@@ -16,7 +17,7 @@ from tsrnn.panel import Panel
 from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Validation", "calibrate"]
+__all__ = ["Correction", "Validation", "calibrate", "correct"]
 
 PIT_GRID = 201
 COMMON = 0.04  # share of the loss by which whole stretches of time differ
@@ -120,33 +121,64 @@ def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
     return float(np.sqrt(many * (total**2).sum()) / known.sum())
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What validation says about spreads.
+
+    Parameters
+    ----------
+    widening : Tensor of shape (level,) or None
+        Factor on the distance of each trained quantile from the median; None without quantiles.
+    path_factor : Tensor of shape (horizon, horizon)
+        Cholesky factor of the copula of paths.
+    """
+
+    widening: Tensor | None
+    path_factor: Tensor
+
+
 @torch.no_grad()
-def calibrate(network: ForecastNetwork, validation: Validation) -> None:
+def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | None:
     """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
 
     A quantile at probability p is moved away from the median by the factor that would have put a share
     p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
     shrunk towards no change where there are few origins.
+
+    Returns
+    -------
+    Correction or None
+        What was corrected, for other networks trained alike; None for a network that rolls on and
+        draws its own paths.
     """
     if network.plan.horizon != validation.horizon:
-        return  # a network that rolls on draws its own paths
+        return None
     reading = validation.reading(network)
     head = network.say(reading.rows, reading.state)
     truth = torch.from_numpy(validation.truth)
+    widening = None
     if isinstance(network.output, QuantileOutput):
-        target = network.relative_target(truth, head)
-        _widen(
-            network.output, (target - head.location), network.output.trained(head), head.location
-        )
+        error = network.relative_target(truth, head) - head.location
+        widening = _widening(network.output, error, network.output.trained(head), head.location)
+        network.output.widen(widening)
     grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
     curve = network.quantiles(head, grid[None, None, :]).contiguous()
     below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
     probability = grid[below.clamp(0, PIT_GRID - 1)]
     network.path_factor.copy_(copula_factor(probability.masked_fill(truth.isnan(), torch.nan)))
+    return Correction(widening, network.path_factor)
 
 
-def _widen(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> None:
-    """Scale the distance of each trained quantile from the median by what validation asks for."""
+@torch.no_grad()
+def correct(network: ForecastNetwork, correction: Correction) -> None:
+    """Give a network the spreads and the copula that were right for one trained alike."""
+    if correction.widening is not None and isinstance(network.output, QuantileOutput):
+        network.output.widen(correction.widening)
+    network.path_factor.copy_(correction.path_factor)
+
+
+def _widening(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> Tensor:
+    """Return the factor on the distance of each quantile from the median that validation asks for."""
     origins = float((~error.isnan()).any(-1).sum())
     share = origins / (origins + 50.0)
     offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
@@ -159,9 +191,4 @@ def _widen(output: QuantileOutput, error: Tensor, trained: Tensor, location: Ten
         if len(known):
             wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
             factor[i] = float(wanted) ** share
-    gap = softplus(output.log_gap)
-    below, above = output.offsets()
-    moved = torch.cat([below, torch.zeros(len(gap), 1), above], -1) * factor
-    wider = moved.diff(dim=-1)
-    wider = torch.maximum(wider, 0.05 * gap)  # quantiles stay in order
-    output.log_gap.copy_(torch.expm1(wider).log())
+    return factor

@@ -12,10 +12,19 @@ from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
-from tsrnn.nn.scaling import CausalScale, causal_scale, represent, restore, safe_ratio, squash
+from tsrnn.nn.scaling import (
+    CausalScale,
+    causal_scale,
+    relative_move,
+    represent,
+    restore,
+    safe_ratio,
+    squash,
+)
 
 __all__ = ["ForecastNetwork", "NetworkPlan"]
 
+FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no more
 READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
 
 
@@ -176,7 +185,8 @@ class ForecastNetwork(nn.Module):
         )
         anchor, unit = scale.anchor[:, positions, None], scale.scale[:, positions, None]
         share = safe_ratio(torch.ones_like(unit), unit)
-        relative = [((forecast - anchor) * share).float() for forecast in said]
+        moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
+        relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
         return torch.stack(relative, -2).nan_to_num(0.0)
 
     def forward(
@@ -296,7 +306,8 @@ class ForecastNetwork(nn.Module):
 
     def relative_target(self, target: Tensor, head: HeadValues) -> Tensor:
         """Return raw targets (..., horizon) relative to the head's anchor and scale, NaN kept."""
-        difference = represent(target, log=self.plan.log) - head.anchor
+        log = self.plan.log
+        difference = relative_move(represent(target, log=log) - head.anchor, log=log)
         usable = head.scale > 0
         ratio = difference / torch.where(usable, head.scale, torch.ones_like(head.scale))
         return torch.where(usable, ratio, torch.full_like(ratio, torch.nan)).float()
@@ -306,7 +317,7 @@ class ForecastNetwork(nn.Module):
         extra = (1,) * (relative.dim() - head.location.dim())
         anchor = head.anchor.reshape(*head.anchor.shape, *extra)
         scale = head.scale.reshape(*head.scale.shape, *extra)
-        return restore(anchor + scale * relative.double(), log=self.plan.log)
+        return restore(anchor, scale * relative.double(), log=self.plan.log)
 
     def quantiles(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Return quantiles in the units of the data, shape (..., horizon, quantile)."""

@@ -151,6 +151,14 @@ class QuantileOutput(Output):
         below = -gap[:, : self.middle].flip(-1).cumsum(-1).flip(-1)
         return below, gap[:, self.middle :].cumsum(-1)
 
+    def widen(self, factor: Tensor) -> None:
+        """Multiply the distance of each quantile from the median, shape (level,); they stay in order."""
+        below, above = self.offsets()
+        gap = softplus(self.log_gap)
+        moved = torch.cat([below, torch.zeros(len(gap), 1), above], -1) * factor
+        wider = torch.maximum(moved.diff(dim=-1), 0.05 * gap)
+        self.log_gap.copy_(torch.expm1(wider).log())
+
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
         """Twice the mean pinball loss over the trained quantiles."""
         error, spread = target - head.location, head.spread()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tsrnn.nn.encoder import State
-from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.ensemble import Network
 
 __all__ = ["copula_factor", "direct_paths", "shift_paths", "stratified_uniforms"]
 
@@ -25,12 +25,12 @@ def stratified_uniforms(paths: int, steps: int, generator: torch.Generator) -> T
     return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE).T
 
 
-def shift_paths(network: ForecastNetwork, values: Tensor, state: State, noise: Tensor) -> Tensor:
+def shift_paths(network: Network, values: Tensor, state: State, noise: Tensor) -> Tensor:
     """Roll a one-step network on by its own samples (ancestral sampling).
 
     Parameters
     ----------
-    network : ForecastNetwork
+    network : Network
         With ``plan.horizon == 1`` and ``plan.patch == 1``.
     values : Tensor of shape (batch, step), float64
         The newest rows, at least ``plan.look_back + 1``.
@@ -59,7 +59,7 @@ def shift_paths(network: ForecastNetwork, values: Tensor, state: State, noise: T
 
 
 def direct_paths(
-    network: ForecastNetwork, values: Tensor, state: State, noise: Tensor, context: int
+    network: Network, values: Tensor, state: State, noise: Tensor, context: int
 ) -> Tensor:
     """Join the margins of a direct forecast to paths, block after block.
 
@@ -68,7 +68,7 @@ def direct_paths(
 
     Parameters
     ----------
-    network : ForecastNetwork
+    network : Network
     values : Tensor of shape (batch, step), float64
         The newest rows, at least ``plan.look_back + plan.patch``.
     state : tuple of Tensor
@@ -132,7 +132,7 @@ def copula_factor(probability: Tensor) -> Tensor:
     return torch.linalg.cholesky(scale[:, None] * positive * scale)
 
 
-def _coupled(network: ForecastNetwork, noise: Tensor) -> Tensor:
+def _coupled(network: Network, noise: Tensor) -> Tensor:
     """Return uniforms (path, plan.horizon) joined by the network's copula."""
     missing = network.plan.horizon - noise.shape[1]
     if missing:

@@ -2,8 +2,9 @@
 
 They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 2021, Forecasting:
 Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
-longer past, the value one season ago, the same moved by the change of level, and the average of the
-last seasons moved likewise; the seasonal ones once for each season length.
+longer past; for each season length the value one season ago, the same moved by the change of level,
+the average of the last seasons moved likewise, and that pattern around the newest value instead of the
+level; with the shortest season, this with drift, too.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
     names = ["last", "drift", "mean", "long-mean"]
     for season in seasons:
         if season > 1:
-            names += [f"lag-{season}", f"shifted-{season}", f"average-{season}"]
-    return tuple(names)
+            names += [
+                f"lag-{season}",
+                f"shifted-{season}",
+                f"average-{season}",
+                f"adjusted-{season}",
+            ]
+    return (*names, f"trending-{seasons[0]}") if seasons[0] > 1 else tuple(names)
 
 
 def look_back(seasons: tuple[int, ...], window: int) -> int:
@@ -67,28 +73,39 @@ def reference_forecasts(
     ahead = torch.arange(1, horizon + 1, device=values.device)
     last = scale.last[:, positions].unsqueeze(-1)  # (batch, position, 1)
     flat = last.expand(-1, -1, horizon)
+    drift = ahead * _slope(scale, positions, seasons[0], window).unsqueeze(-1)
     forecasts = [
         flat,
-        last + ahead * _slope(scale.last, positions, window).unsqueeze(-1),
+        last + drift,
         _recent_mean(scale, positions, seasons[0]).unsqueeze(-1).expand_as(flat),
         scale.long_mean[:, positions].unsqueeze(-1).expand_as(flat),
     ]
-    anchor_now = scale.anchor[:, positions].unsqueeze(-1)
     for season in seasons:
-        if season <= 1:
-            continue
-        filled = _fill_by_season(values, season)
-        cycles = (ahead + season - 1) // season  # whole seasons to go back so that the lag is known
-        moved = []
-        for extra in range(AVERAGED_SEASONS):
-            back = season * (cycles + extra)
-            lag = _take(filled, positions[:, None] + ahead - back)
-            then = _take(scale.anchor, positions[:, None] - back)
-            moved.append(lag + (anchor_now - then))
-            if extra == 0:
-                forecasts.append(lag)
-        forecasts += [moved[0], torch.stack(moved).nanmean(0)]
+        if season > 1:
+            forecasts += _seasonal(values, scale, positions, season, ahead)
+    if seasons[0] > 1:
+        forecasts.append(forecasts[7] + drift)
     return [torch.where(forecast.isnan(), flat, forecast) for forecast in forecasts]
+
+
+def _seasonal(
+    values: Tensor, scale: CausalScale, positions: Tensor, season: int, ahead: Tensor
+) -> list[Tensor]:
+    """Return the seasonal forecasts: lag, shifted, average, adjusted."""
+    filled = _fill_by_season(values, season)
+    cycles = (ahead + season - 1) // season  # whole seasons to go back so that the lag is known
+    anchor_now = scale.anchor[:, positions].unsqueeze(-1)
+    lags, moved, same_phase = [], [], []
+    for extra in range(AVERAGED_SEASONS):
+        back = season * (cycles + extra)
+        lags.append(_take(filled, positions[:, None] + ahead - back))
+        moved.append(lags[-1] + (anchor_now - _take(scale.anchor, positions[:, None] - back)))
+        now = positions - season * extra  # the phase of the newest value
+        then = _take(scale.anchor, now - season)
+        same_phase.append(_take(filled, now) + (anchor_now.squeeze(-1) - then))
+    average = torch.stack(moved).nanmean(0)
+    newest = filled[:, positions] - torch.stack(same_phase).nanmean(0)
+    return [lags[0], moved[0], average, average + newest.unsqueeze(-1)]
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
@@ -107,12 +124,15 @@ def _fill_by_season(values: Tensor, season: int) -> Tensor:
     return torch.where(filled.isnan(), last_observed(filled), filled)
 
 
-def _slope(last: Tensor, positions: Tensor, window: int) -> Tensor:
-    """Mean change a step over the last ``window`` steps, or since the first observation."""
-    first = last.isnan().sum(1, keepdim=True)  # (batch, 1): index of the first observation
-    start = torch.maximum(positions - window, first).clamp_max(last.shape[1] - 1)
+def _slope(scale: CausalScale, positions: Tensor, season: int, window: int) -> Tensor:
+    """Mean change a step of the season's mean over the last ``window`` steps, or since its first."""
+    level = scale.mean
+    first = (
+        scale.last.isnan().sum(1, keepdim=True) + season - 1
+    )  # (batch, 1): the first whole season
+    start = torch.maximum(positions - window, first).clamp_max(level.shape[1] - 1)
     steps = positions - start
-    change = last[:, positions] - last.gather(1, start)
+    change = level[:, positions] - level.gather(1, start)
     return torch.where(steps > 0, change / steps.clamp_min(1), torch.zeros_like(change))
 
 

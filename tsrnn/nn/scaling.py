@@ -11,7 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["CausalScale", "causal_scale", "last_observed", "represent", "restore", "safe_ratio", "squash"]
+__all__ = [
+    "CausalScale",
+    "causal_scale",
+    "last_observed",
+    "relative_move",
+    "represent",
+    "restore",
+    "safe_ratio",
+    "squash",
+]
 
 
 class CausalScale(NamedTuple):
@@ -34,9 +43,23 @@ def represent(values: Tensor, *, log: bool) -> Tensor:
     return values.log() if log else values
 
 
-def restore(values: Tensor, *, log: bool) -> Tensor:
-    """Undo :func:`represent`, exactly for single values, paths and quantiles (both are monotone)."""
-    return values.exp() if log else values
+def relative_move(move: Tensor, *, log: bool) -> Tensor:
+    """Return moves away from the anchor as forecasts are said: as they are, or bent for logarithms.
+
+    A rise of the logarithm becomes the rise itself as a share of the anchor: rises are linear, falls
+    logarithmic. Values stay positive, and a spread on a volatile series does not explode.
+    """
+    return torch.where(move > 0, move.expm1(), move) if log else move
+
+
+def restore(anchor: Tensor, move: Tensor, *, log: bool) -> Tensor:
+    """Return the values that are ``move`` (see :func:`relative_move`) away from the anchor.
+
+    Exact for single values, paths and quantiles: it is monotone.
+    """
+    if not log:
+        return anchor + move
+    return anchor.exp() * torch.where(move > 0, 1 + move, move.clamp_max(0).exp())
 
 
 def last_observed(values: Tensor) -> Tensor:

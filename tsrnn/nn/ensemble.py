@@ -1,0 +1,122 @@
+"""What inference asks of a network, and several networks that forecast as one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tsrnn.nn.encoder import State
+from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.outputs import HeadValues, Output
+
+__all__ = ["Network", "NetworkEnsemble"]
+
+Said = list[HeadValues]
+
+
+class Network(Protocol):
+    """What reads histories and forecasts: a ForecastNetwork, or several as one."""
+
+    @property
+    def plan(self) -> NetworkPlan:
+        """What the network is."""
+
+    @property
+    def output(self) -> Output:
+        """Family of distributions."""
+
+    @property
+    def path_factor(self) -> Tensor:
+        """Cholesky factor of the copula of paths."""
+
+    def read(self, values: Tensor, state: State | None = None) -> State:
+        """Return the state after reading the rows."""
+
+    def say(self, values: Tensor, state: State) -> Any:
+        """Return what is said after the newest row."""
+
+    def advance(self, values: Tensor, state: State) -> tuple[Any, State]:
+        """Read the newest patch, and say what comes after it."""
+
+    def quantiles(self, said: Any, probability: Tensor, /) -> Tensor:
+        """Return quantiles in the units of the data."""
+
+
+class NetworkEnsemble(nn.Module):
+    """Networks of one plan, each with a state of its own, whose quantiles are averaged.
+
+    The average of quantile functions keeps the shape of its members, where the mixture of their
+    distributions would be wider the more they disagree (Lichtendahl, Grushka-Cockayne and Winkler
+    2013). It reads and forecasts through the same methods as a single
+    :class:`~tsrnn.nn.networks.ForecastNetwork`; the states of the members lie behind each other in the
+    layer dimension.
+
+    Parameters
+    ----------
+    members : sequence of ForecastNetwork
+    """
+
+    def __init__(self, members: list[ForecastNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    @property
+    def plan(self) -> NetworkPlan:
+        """What every member is."""
+        return self._networks[0].plan
+
+    @property
+    def output(self) -> Output:
+        """The first member's output: the family of distributions is the same for all."""
+        return self._networks[0].output
+
+    @property
+    def path_factor(self) -> Tensor:
+        """Cholesky factor of the copula that joins the margins to paths, common to all members."""
+        return self._networks[0].path_factor
+
+    @property
+    def _networks(self) -> list[ForecastNetwork]:
+        return list(self.members)  # type: ignore[arg-type]
+
+    def read(self, values: Tensor, state: State | None = None) -> State:
+        """Return the members' states after reading the rows; see :meth:`ForecastNetwork.read`."""
+        before = [None] * len(self.members) if state is None else self._split(state)
+        after = [
+            network.read(values, own) for network, own in zip(self._networks, before, strict=True)
+        ]
+        return _joined(after)
+
+    def say(self, values: Tensor, state: State) -> Said:
+        """Return what each member says; see :meth:`ForecastNetwork.say`."""
+        states = self._split(state)
+        return [
+            network.say(values, own) for network, own in zip(self._networks, states, strict=True)
+        ]
+
+    def advance(self, values: Tensor, state: State) -> tuple[Said, State]:
+        """Read the newest patch and say the horizon after it; see :meth:`ForecastNetwork.advance`."""
+        states = self._split(state)
+        both = [
+            network.advance(values, own)
+            for network, own in zip(self._networks, states, strict=True)
+        ]
+        return [head for head, _ in both], _joined([after for _, after in both])
+
+    def quantiles(self, said: Said, probability: Tensor) -> Tensor:
+        """Return the mean over members of their quantiles, shape (..., horizon, quantile)."""
+        each = [
+            network.quantiles(head, probability)
+            for network, head in zip(self._networks, said, strict=True)
+        ]
+        return each[0] if len(each) == 1 else torch.stack(each).mean(0)
+
+    def _split(self, state: State) -> list[State]:
+        chunks = [part.chunk(len(self.members)) for part in state]
+        return list(zip(*chunks, strict=True))
+
+
+def _joined(states: list[State]) -> State:
+    return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
