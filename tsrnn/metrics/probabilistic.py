@@ -192,8 +192,8 @@ def acd(
 
     Examples
     --------
-    >>> acd([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0], [3.0, 3.0, 3.0, 3.0], level=80)
-    0.05
+    >>> acd([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0], [3.0, 3.0, 3.0, 3.0], level=50)
+    0.25
     """
     level = check_real("level", level, low=0, high=100, closed="neither")
     off = np.abs(coverage(actual, lower, upper, axis=axis, skipna=skipna) - level / 100)
