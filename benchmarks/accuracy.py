@@ -27,13 +27,19 @@ from typing import Any
 
 from accuracy_report import Records, report
 from competition import COMPETITIONS
+from longrun import LONGRUN
+from rolling import ROLLING
 from tables import write_between
 from trial import Outcome, Record, Trial, append, read
 
 import tsrnn
 from tsrnn import RNNForecaster
 
-KINDS: dict[str, dict[str, Any]] = {"competition": COMPETITIONS}
+KINDS: dict[str, dict[str, Any]] = {
+    "competition": COMPETITIONS,
+    "rolling": ROLLING,
+    "long": LONGRUN,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
