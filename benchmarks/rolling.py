@@ -70,52 +70,65 @@ class Rolling:
 
     def run(self, trial: Trial) -> Outcome:
         """Fit once, forecast at every cutoff, score."""
-        frame = self.read()
-        names = frame["unique_id"].unique()[: trial.first]
-        rows = len(frame) // frame["unique_id"].nunique() - self.judged * (trial.split != "test")
-        columns = _columns(frame, trial)
-        table = Table(
-            frame["ds"].to_numpy()[:rows],
-            {
-                column: frame[column]
-                .to_numpy()
-                .reshape(-1, len(frame["ds"].unique()))[: len(names), :rows]
-                for column in columns
-            },
-        )
-        first = rows - self.judged
-        known = np.arange(first, rows - self.horizon + 1 if self.whole else rows, self.step * trial.stride)  # fmt: skip
+        names, table = self._rows(trial)
+        values, first = table.columns["y"], len(table.stamps) - self.judged
+        lags = {"naive": 1, "seasonal_naive": self.lag}
+        tallies = {method: Tally(len(names), self.horizon) for method in ("tsrnn", *lags)}
         model, clock = trial.model(horizon=self.horizon), Clock()
         with quiet(), clock("fit"):
-            model.fit(table.frame(np.arange(len(names)), np.zeros(len(names), int), first))
-        tallies = {name: Tally(len(names), self.horizon) for name in ("tsrnn", "naive", "seasonal_naive")}  # fmt: skip
-        values = table.columns["y"]
-        for some in _chunks(known, len(names) * max(self.look_back or rows, self.horizon)):
+            model.fit(table.frame(np.arange(len(names)), start=0, stop=first))
+        known = self._cutoffs(len(table.stamps), trial.stride)
+        for some in _chunks(known, len(names) * max(self.look_back or first, self.horizon)):
             with quiet(), clock("predict"):
                 said = _forecast(model, table, some, self, trial)
             truth = _ahead(values, some, self.horizon)
             tallies["tsrnn"].add(truth, said)
-            steps = np.arange(self.horizon)
-            for name, back in (("naive", 1 + 0 * steps), ("seasonal_naive", self.lag - steps % self.lag)):  # fmt: skip
-                tallies[name].add(truth, {"forecast": values[:, some[:, None] - back]})
+            for method, lag in lags.items():
+                back = lag - np.arange(self.horizon) % lag
+                tallies[method].add(truth, {"forecast": values[:, some[:, None] - back]})
         scale = np.abs(values[:, self.season : first] - values[:, : first - self.season]).mean(1)
-        return self._outcome(tallies, scale, names, len(known), clock, model)
-
-    def _outcome(
-        self, tallies: dict[str, Tally], scale: np.ndarray, names: np.ndarray, windows: int, clock: Clock, model: RNNForecaster,
-    ) -> Outcome:  # fmt: skip
-        each = {name: tally.scores(scale) for name, tally in tallies.items()}
-        for scores in each.values():
-            scores["rmae"] = scores["mae"] / each["seasonal_naive"]["mae"].mean()
-        reported = [*self.measures, *(f"in_{level}" for level in LEVELS)]
-        scores = {
-            measure: {name: float(each[name][measure].mean()) for name in each if measure in each[name]}
-            for measure in reported
-            if measure in each["tsrnn"]
-        }  # fmt: skip
-        per_series = pd.DataFrame({"unique_id": names, **{m: each["tsrnn"][m] for m in scores}})
-        sizes = {"series": len(names), "windows": windows, "horizon": self.horizon}
+        each = {method: tally.scores(scale) for method, tally in tallies.items()}
+        scores, per_series = self._reported(each)
+        per_series.insert(0, "unique_id", names)
+        sizes = {"series": len(names), "windows": len(known), "horizon": self.horizon}
         return Outcome(scores, sizes, clock, model, per_series)
+
+    def _rows(self, trial: Trial) -> tuple[np.ndarray, Table]:
+        """Return names and rows of the series, ending with the rows that judge."""
+        frame = self.read()
+        names = frame["unique_id"].unique()
+        asked = [name for which in LISTED for name in trial.settings.get(which) or []]
+        stamps = frame["ds"].to_numpy().reshape(len(names), -1)[0]
+        rows = len(stamps) - self.judged * (trial.split == "validation")
+        columns = {
+            name: frame[name].to_numpy().reshape(len(names), -1)[: trial.first, :rows]
+            for name in ("y", *asked)
+        }
+        return names[: trial.first], Table(stamps[:rows], columns)
+
+    def _cutoffs(self, rows: int, stride: int) -> np.ndarray:
+        """Return how many rows are known at each cutoff."""
+        stop = rows - self.horizon + 1 if self.whole else rows
+        return np.arange(rows - self.judged, stop, self.step * stride)
+
+    def _reported(
+        self, each: dict[str, dict[str, np.ndarray]]
+    ) -> tuple[dict[str, dict[str, float]], pd.DataFrame]:
+        """Return means over the series, and the model's scores of each."""
+        weekly = each["seasonal_naive"]["mae"].mean()
+        for scores in each.values():
+            scores["rmae"] = scores["mae"] / weekly
+        ours = each["tsrnn"]
+        measures = [m for m in (*self.measures, *(f"in_{level}" for level in LEVELS)) if m in ours]
+        means = {
+            measure: {
+                method: float(scores[measure].mean())
+                for method, scores in each.items()
+                if measure in scores
+            }
+            for measure in measures
+        }
+        return means, pd.DataFrame({measure: ours[measure] for measure in measures})
 
 
 @dataclass(frozen=True)
@@ -125,15 +138,14 @@ class Table:
     stamps: np.ndarray
     columns: dict[str, np.ndarray]
 
-    def frame(
-        self, series: np.ndarray, start: np.ndarray, stop: Any, first_id: int = 0
-    ) -> pd.DataFrame:
-        """Return rows ``start:stop`` of each of the ``series`` as a long frame, ids counting on."""
-        count = np.broadcast_to(stop, start.shape) - start
+    def frame(self, series: np.ndarray, *, start: Any, stop: Any) -> pd.DataFrame:
+        """Return rows ``start:stop`` of each of the ``series`` as a long frame; ids count from 0."""
+        start, stop = (np.broadcast_to(end, len(series)) for end in (start, stop))
+        count = stop - start
         part = np.repeat(np.arange(len(series)), count)
-        row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + start[part]
+        row = np.arange(count.sum()) + np.repeat(start - (np.cumsum(count) - count), count)
         values = {name: column[series[part], row] for name, column in self.columns.items()}
-        return pd.DataFrame({"unique_id": part + first_id, "ds": self.stamps[row], **values})
+        return pd.DataFrame({"unique_id": part, "ds": self.stamps[row], **values})
 
 
 class Tally:
@@ -172,12 +184,12 @@ def _forecast(
     """Forecast at the cutoffs ``known``; arrays of shape (series, cutoff, horizon)."""
     count = len(table.columns["y"])
     series, stop = np.repeat(np.arange(count), len(known)), np.tile(known, count)
-    start = 0 * stop if case.look_back is None else np.maximum(stop - case.look_back, 0)
+    start = 0 if case.look_back is None else np.maximum(stop - case.look_back, 0)
     asked: dict[str, Any] = {} if trial.settings.get("output") == "point" else {"level": LEVELS}
     if trial.settings.get("future_covariates"):
-        future = table.frame(series, stop, stop + case.horizon)
+        future = table.frame(series, start=stop, stop=stop + case.horizon)
         asked["future_df"] = future.drop(columns=["y", *trial.settings.get("past_covariates", [])])
-    said = model.predict(table.frame(series, start, stop), **asked)
+    said = model.predict(table.frame(series, start=start, stop=stop), **asked)
     if not (said["unique_id"].to_numpy() == np.repeat(np.arange(len(series)), case.horizon)).all():
         raise AssertionError("Forecasts must come back in the order of the histories.")
     shape = (count, len(known), case.horizon)
@@ -186,11 +198,6 @@ def _forecast(
         for name in said.columns
         if name.startswith("forecast")
     }
-
-
-def _columns(frame: pd.DataFrame, trial: Trial) -> list[str]:
-    asked = [name for which in LISTED for name in trial.settings.get(which) or []]
-    return ["y", *(name for name in asked if name in frame.columns)]
 
 
 def _chunks(known: np.ndarray, rows_each: int) -> Iterator[np.ndarray]:
