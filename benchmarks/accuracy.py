@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,10 +31,10 @@ from competition import COMPETITIONS
 from longrun import LONGRUN
 from rolling import ROLLING
 from tables import write_between
-from trial import Outcome, Record, Trial, append, read
+from trial import Outcome, Record, Trial, append, quiet, read
 
 import tsrnn
-from tsrnn import RNNForecaster
+from tsrnn import RNNForecaster, datasets
 
 KINDS: dict[str, dict[str, Any]] = {
     "competition": COMPETITIONS,
@@ -110,6 +111,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _run(name: str, case: Any, trial: Trial, options: argparse.Namespace) -> Record:
     """Run one seed of one set, and keep what it found."""
+    _import_all()
     if options.experiment is None:
         record = Record.of(name, trial, case.run(trial))
     else:
@@ -122,6 +124,13 @@ def _run(name: str, case: Any, trial: Trial, options: argparse.Namespace) -> Rec
         append(options.results, record)
     print(_progress(record), flush=True)
     return record
+
+
+@functools.cache
+def _import_all() -> None:
+    """Load torch and Lightning, whose seconds are not those of the first set."""
+    with quiet():
+        RNNForecaster(max_steps=1, hidden_size=4).fit(datasets.sine(n=60))
 
 
 def _log(run: Any, record: Record, outcome: Outcome) -> None:
