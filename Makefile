@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint format types imports unit docs bench ui clean
+.PHONY: run test lint format types imports unit docs bench bench-accuracy ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -35,6 +35,9 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/random_walk.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
+
+bench-accuracy: $(STAMP)  ## public benchmarks beside published figures; hours, and goes on where it was stopped
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py --results accuracy.jsonl --write docs/benchmarks.md
 
 docs: $(STAMP)  ## the pages as a site, in site/
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt

@@ -211,6 +211,23 @@ def test_theta_continues_a_line_at_half_its_slope_from_where_it_is():
     assert forecast[0, 0] == pytest.approx(line[0, -1] + 1, abs=0.01)
 
 
+def test_naive2_is_the_last_adjusted_value_with_the_season_put_back():
+    y = seasonal_series()[:130]
+    pattern = seasonal_decompose(y, model="multiplicative", period=12).seasonal
+
+    forecast = baseline("naive2", y[None], 15, 12)[0]
+
+    ahead = pattern[np.arange(130, 145) % 12]
+    np.testing.assert_allclose(forecast, y[-1] / pattern[-1] * ahead, rtol=1e-9)
+
+
+def test_naive2_of_a_series_without_a_season_is_naive():
+    walk = np.random.default_rng(0).normal(size=(1, 60)).cumsum(axis=1)
+    assert not is_seasonal(walk, 7).any()
+
+    assert (baseline("naive2", walk, 5, 7) == walk[0, -1]).all()
+
+
 @pytest.mark.parametrize("season", [4, 7, 12])
 def test_seasonal_indices_agree_with_classical_decomposition(season):
     rng = np.random.default_rng(season)

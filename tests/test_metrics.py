@@ -122,6 +122,16 @@ def test_coverage_is_that_of_utilsforecast(data):
     np.testing.assert_array_equal(per_series, expected(peer.coverage(frame, ["model"], level=80)))
 
 
+def test_acd_is_the_distance_of_the_coverage_from_its_promise(data):
+    low, high = 0.8 * data["forecast"], 1.2 * data["forecast"]
+    share = metrics.coverage(data["actual"], low, high, axis=-1)
+
+    assert metrics.acd(data["actual"], low, high) == pytest.approx(abs(share.mean() - 0.95))
+    np.testing.assert_allclose(
+        metrics.acd(data["actual"], low, high, level=50, axis=-1), np.abs(share - 0.5)
+    )
+
+
 def test_msis_times_its_scale_is_the_interval_score_of_scoringrules(data):
     low, high = 0.8 * data["forecast"], 1.2 * data["forecast"]
 

@@ -43,7 +43,7 @@ class BaselineForecaster(Forecaster):
 
     Parameters
     ----------
-    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}, default "naive"
+    method : {"naive", "seasonal_naive", "naive2", "drift", "mean", "ses", "theta"}, default "naive"
         See :func:`baseline`; of a long series, "ses" and "theta" read the newest 2,000 rows.
     horizon : int, optional
         Steps that ``predict`` writes; from the frequency when None.

@@ -12,10 +12,19 @@ is NaN.
 """
 
 from tsrnn.metrics.point import mae, mape, mase, mse, owa, rmse, skill, smape
-from tsrnn.metrics.probabilistic import coverage, crps_quantiles, crps_samples, msis, pinball, wql
+from tsrnn.metrics.probabilistic import (
+    acd,
+    coverage,
+    crps_quantiles,
+    crps_samples,
+    msis,
+    pinball,
+    wql,
+)
 from tsrnn.metrics.scale import naive_scale
 
 __all__ = [
+    "acd",
     "coverage",
     "crps_quantiles",
     "crps_samples",

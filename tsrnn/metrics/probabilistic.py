@@ -12,7 +12,7 @@ from tsrnn.metrics.pairing import Axis, Score, average, numbers, pair, pair_last
 from tsrnn.metrics.scale import divisor
 from tsrnn.parameters import check_real
 
-__all__ = ["coverage", "crps_quantiles", "crps_samples", "msis", "pinball", "wql"]
+__all__ = ["acd", "coverage", "crps_quantiles", "crps_samples", "msis", "pinball", "wql"]
 
 
 def pinball(
@@ -169,6 +169,35 @@ def coverage(
     y, low, high = _bounds(actual, lower, upper, skipna=skipna)
     inside = np.where(np.isnan(y), np.nan, (low <= y) & (y <= high))
     return average(inside, axis)
+
+
+def acd(
+    actual: ArrayLike,
+    lower: ArrayLike,
+    upper: ArrayLike,
+    *,
+    level: float = 95,
+    axis: Axis = None,
+    skipna: bool = False,
+) -> Score:
+    """Absolute coverage difference: |coverage - level / 100|, 0 for intervals that keep their promise.
+
+    Arguments as in :func:`coverage`; ``level`` is the percent promised. M4 used 95, over all series
+    and steps together.
+
+    References
+    ----------
+    Makridakis, Spiliotis & Assimakopoulos (2020), The M4 Competition: 100,000 time series and 61
+    forecasting methods, International Journal of Forecasting 36(1), section 3.
+
+    Examples
+    --------
+    >>> acd([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0], [3.0, 3.0, 3.0, 3.0], level=50)
+    0.25
+    """
+    level = check_real("level", level, low=0, high=100, closed="neither")
+    off = np.abs(coverage(actual, lower, upper, axis=axis, skipna=skipna) - level / 100)
+    return float(off) if axis is None else off
 
 
 def msis(

@@ -8,6 +8,7 @@ import numpy as np
 
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer, check_option
+from tsrnn.references.adjusted import naive2
 from tsrnn.references.simple import Outlook, drift, mean, naive, seasonal_naive
 from tsrnn.references.smoothing import ses, theta
 
@@ -19,6 +20,7 @@ _SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in 
 METHODS: dict[str, Callable[[np.ndarray, int, int], Outlook]] = {
     "naive": naive,
     "seasonal_naive": seasonal_naive,
+    "naive2": naive2,
     "drift": drift,
     "mean": mean,
     "ses": ses,
@@ -31,10 +33,10 @@ def baseline(method: str, history: np.ndarray, horizon: int, season: int = 1) ->
 
     Parameters
     ----------
-    method : {"naive", "seasonal_naive", "drift", "mean", "ses", "theta"}
-        The last value; the last value of the same phase; the line through first and last value; the
-        mean of all; simple exponential smoothing; the theta method. The last two are seasonally
-        adjusted where the series is seasonal.
+    method : {"naive", "seasonal_naive", "naive2", "drift", "mean", "ses", "theta"}
+        The last value; the last value of the same phase; the last value, seasonally adjusted; the line
+        through first and last value; the mean of all; simple exponential smoothing; the theta method.
+        Naive2 and the last two adjust where the series is seasonal.
     history : ndarray of shape (series, steps)
         Values, newest on the right; NaN where there is none.
     horizon : int
