@@ -34,8 +34,8 @@ class Competition:
     source : str
         Name in :func:`tsrnn.datasets.catalogue`.
     horizon, season : int
-        Of the protocol; both are told to every forecaster, since the axes (integers, a nominal
-        calendar) do not say them.
+        Of the protocol. The model is told the horizon and finds seasons itself; the naive forecasts
+        are told both.
     """
 
     source: str
@@ -45,7 +45,7 @@ class Competition:
     def run(self, trial: Trial) -> Outcome:
         """Fit, forecast and score one seed."""
         past, window = self.split(trial)
-        model = trial.model(horizon=self.horizon, season=self.season)
+        model = trial.model(horizon=self.horizon)
         clock = Clock()
         with quiet():
             with clock("fit"):

@@ -78,6 +78,44 @@ def test_an_untrained_network_says_the_mixture_of_the_references():
     torch.testing.assert_close(said.location, references.mean(-2), rtol=1e-5, atol=1e-5)
 
 
+def test_a_long_horizon_is_said_in_segments_that_see_their_own_references():
+    made = network(horizon=70)
+    values = walk(2, made.plan.look_back + 8).requires_grad_()
+
+    represented, scale = made.represent(values)
+    references = made.relative_references(represented, scale, made.positions(8))
+    references = references.detach().requires_grad_()
+    features = made.features(represented, scale, made.positions(8)).detach()
+    state = torch.zeros(2, 8, made.plan.hidden_size)
+    said = made.head(
+        state, features, references, anchor=scale.anchor[:, -8:], scale=scale.scale[:, -8:]
+    )
+    said.location[..., 30].sum().backward()
+
+    moved = references.grad.abs().sum((0, 1, 2)) > 0
+    assert torch.nonzero(moved).flatten().tolist() == list(range(24, 48))
+
+
+@pytest.mark.parametrize("horizon", [65, 72])
+def test_an_untrained_network_says_the_mixture_of_a_long_horizon_too(horizon):
+    made = network(spoken=False, horizon=horizon)
+    values = walk(2, made.plan.look_back + 8)
+    said = made(values)
+
+    represented, scale = made.represent(values)
+    references = made.relative_references(represented, scale, made.positions(8))
+
+    torch.testing.assert_close(said.location, references.mean(-2), rtol=1e-5, atol=1e-5)
+
+
+def test_a_longer_horizon_costs_few_parameters():
+    short, long = (
+        sum(p.numel() for p in network(horizon=h).parameters()) for h in (72, 72 + 240)
+    )
+
+    assert long - short < 240 * 20
+
+
 def test_the_fitted_mixture_finds_the_reference_that_is_right():
     made = network(spoken=False)
     g = torch.Generator().manual_seed(3)

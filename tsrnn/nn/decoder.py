@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, pad
 
 from tsrnn.nn.encoder import dropout
 from tsrnn.nn.outputs import HeadValues
@@ -16,6 +16,7 @@ __all__ = ["MixtureHead"]
 
 LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
 SHRINKAGE = 1.0
+PLACE = 0.5  # largest entry of a segment's vector at the start
 
 
 class MixtureHead(nn.Module):
@@ -26,10 +27,16 @@ class MixtureHead(nn.Module):
     training data alone (:meth:`set_mixture`) and are moved by the state. The last layer starts at
     zero, so that an untrained head says exactly that mixture.
 
+    A long horizon is said in segments that share their weights: each sees the state, its own place
+    (a learned vector) and the reference forecasts of its own steps, so that neither parameters nor
+    time grow with the square of the horizon.
+
     Parameters
     ----------
     state_size, feature_size, hidden_size : int
     horizon, references : int
+    segment : int
+        Steps that are said together; ``horizon`` for all at once.
     dropout : float
     """
 
@@ -43,17 +50,21 @@ class MixtureHead(nn.Module):
         hidden_size: int,
         horizon: int,
         references: int,
+        segment: int,
         dropout: float,
     ) -> None:
         super().__init__()
         self.horizon = horizon
         self.references = references
+        self.segment = segment
+        self.segments = -(-horizon // segment)
         self.dropout = dropout
         self.mixture = nn.Parameter(torch.zeros(references, horizon))
         self.register_buffer("unit", torch.ones(horizon))
-        inner = state_size + feature_size + horizon * references
-        self.hidden = nn.Linear(inner, hidden_size)
-        self.out = nn.Linear(hidden_size, horizon * (references + 3))
+        self.known = nn.Linear(state_size + feature_size, hidden_size)
+        self.ahead = nn.Linear(references * segment, hidden_size, bias=False)
+        self.place = nn.Parameter(torch.zeros(self.segments, hidden_size))
+        self.out = nn.Linear(hidden_size, (3 + references) * segment)
 
     def forward(
         self,
@@ -77,22 +88,39 @@ class MixtureHead(nn.Module):
         generator : torch.Generator, optional
             Source of dropout in training.
         """
-        seen = torch.cat([state, features, squash(references).flatten(-2)], -1)
-        hidden = dropout(gelu(self.hidden(seen)), self.dropout, generator)
-        said = self.out(hidden).unflatten(-1, (3 + self.references, self.horizon))
+        known = self.known(torch.cat([state, features], -1)).unsqueeze(-2)
+        seen = known + self.ahead(self._cut(squash(references))) + self.place
+        said = self._joined(self.out(dropout(gelu(seen), self.dropout, generator)))
         weights = torch.softmax(self.mixture + said[..., 3:, :], -2)
         location = (weights * references).sum(-2) + self.unit * said[..., 0, :]
         unit = self.unit.expand_as(location)
         spread = said[..., 1:3, :]
         return HeadValues(location, spread, unit, anchor.unsqueeze(-1), scale.unsqueeze(-1))
 
+    def _cut(self, references: Tensor) -> Tensor:
+        """Cut (..., reference, horizon) into segments of shape (..., segment, reference * step)."""
+        if self.segments == 1:
+            return references.flatten(-2).unsqueeze(-2)
+        missing = self.segments * self.segment - self.horizon
+        padded = pad(references, (0, missing)) if missing else references
+        return padded.unflatten(-1, (self.segments, self.segment)).transpose(-3, -2).flatten(-2)
+
+    def _joined(self, said: Tensor) -> Tensor:
+        """Join what the segments say, (..., segment, value * step), to (..., value, horizon)."""
+        values = said.unflatten(-1, (3 + self.references, self.segment))
+        return values.transpose(-3, -2).flatten(-2)[..., : self.horizon]
+
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; the last layer is zero."""
         with torch.no_grad():
-            bound = 1 / math.sqrt(self.hidden.in_features)
-            draw = torch.empty(self.hidden.weight.shape)
-            self.hidden.weight.copy_(draw.uniform_(-bound, bound, generator=generator))
-            for zero in (self.hidden.bias, self.out.weight, self.out.bias, self.mixture):
+            bound = 1 / math.sqrt(self.known.in_features + self.ahead.in_features)
+            for weight in (self.known.weight, self.ahead.weight):
+                draw = torch.empty(weight.shape)
+                weight.copy_(draw.uniform_(-bound, bound, generator=generator))
+            place = torch.empty(self.place.shape)
+            self.place.copy_(place.uniform_(-PLACE, PLACE, generator=generator))
+            self.place *= self.segments > 1
+            for zero in (self.known.bias, self.out.weight, self.out.bias, self.mixture):
                 zero.zero_()
             self.unit.fill_(1.0)
 

@@ -25,6 +25,8 @@ from tsrnn.nn.scaling import (
 __all__ = ["ForecastNetwork", "NetworkPlan"]
 
 FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no more
+SAID_AT_ONCE = 64  # steps: a longer horizon is said in segments
+SEGMENT = 24
 READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
 
 
@@ -66,6 +68,11 @@ class NetworkPlan:
     quantiles: tuple[float, ...]
 
     @property
+    def segment(self) -> int:
+        """Steps of the horizon that the head says together: all of a short one."""
+        return self.horizon if self.horizon <= SAID_AT_ONCE else SEGMENT
+
+    @property
     def look_back(self) -> int:
         """Rows before a recurrent step's patch that its inputs read."""
         return look_back(self.seasons, self.window)
@@ -105,6 +112,7 @@ class ForecastNetwork(nn.Module):
             hidden_size=plan.hidden_size,
             horizon=plan.horizon,
             references=references,
+            segment=plan.segment,
             dropout=plan.dropout,
         )
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
