@@ -12,6 +12,7 @@ from tests.test_training import build, make_panel
 from tsrnn import RNNForecaster, load
 from tsrnn.learning.learner import start_from_reference
 from tsrnn.learning.training import training_loss
+from tsrnn.learning.validation import Validation
 from tsrnn.windows import WindowSampler
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
@@ -93,8 +94,8 @@ def test_a_record_without_two_values_leaves_the_network_as_it_is():
 
 
 def test_training_that_may_be_luck_is_undone(monkeypatch):
-    """With more evidence asked for than there is, the mixture of references is what is left."""
-    monkeypatch.setattr("tsrnn.learning.learner.EVIDENCE", 1e9)
+    """Within a standard error the mixture of references is what is left."""
+    monkeypatch.setattr(Validation, "evidence", lambda *_: 0.9)
 
     model = tiny().fit(waves())
 
@@ -103,6 +104,27 @@ def test_training_that_may_be_luck_is_undone(monkeypatch):
     assert model.history_[
         "val_score"
     ].is_monotonic_decreasing  # it was better, but not beyond doubt
+
+
+def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
+    """Two standard errors keep three quarters; what is said lies between mixture and training."""
+    frame = waves()
+    said = {}
+    for evidence in (1e9, 2.0, 0.5):
+        monkeypatch.setattr(Validation, "evidence", lambda *_, evidence=evidence: evidence)
+        model = tiny().fit(frame)
+        said[evidence] = model.predict()["forecast"].to_numpy()
+        head = model.network_.members[0].head
+        if evidence == 2.0:
+            assert float(head.share) == pytest.approx(0.75)
+            head.share.fill_(1.0)
+            whole = model.predict(frame)["forecast"].to_numpy()
+            head.share.zero_()
+            nothing = model.predict(frame)["forecast"].to_numpy()
+
+    assert model.best_step_ == 0
+    np.testing.assert_allclose(whole, said[1e9], rtol=1e-5)
+    np.testing.assert_allclose(said[2.0], 0.75 * whole + 0.25 * nothing, rtol=1e-4, atol=1e-5)
 
 
 def test_training_that_helps_is_kept():
@@ -157,7 +179,7 @@ def test_members_are_trained_from_their_own_seeds_and_averaged(tmp_path):
 
 
 def test_members_of_a_mixture_alone_would_be_the_same(monkeypatch):
-    monkeypatch.setattr("tsrnn.learning.learner.EVIDENCE", 1e9)
+    monkeypatch.setattr(Validation, "evidence", lambda *_: 0.9)
 
     assert len(tiny(n_members=3).fit(waves()).network_.members) == 1
 

@@ -109,9 +109,7 @@ def test_an_untrained_network_says_the_mixture_of_a_long_horizon_too(horizon):
 
 
 def test_a_longer_horizon_costs_few_parameters():
-    short, long = (
-        sum(p.numel() for p in network(horizon=h).parameters()) for h in (72, 72 + 240)
-    )
+    short, long = (sum(p.numel() for p in network(horizon=h).parameters()) for h in (72, 72 + 240))
 
     assert long - short < 240 * 20
 

@@ -22,7 +22,6 @@ from tsrnn.windows import WindowSampler
 
 __all__ = ["Learned", "Learner", "start_from_reference"]
 
-EVIDENCE = 1.0  # standard errors by which training must improve the validation score to be kept
 START_SAMPLES = 4096
 START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 VALIDATION_PATHS = 48
@@ -79,10 +78,10 @@ class Learner:
         sampler = self._sampler(panel, split.train)
         network = self._fresh(sampler, self.training.seed)
         validation = self._validation(panel, split)
-        best_step, history = self._choose(network, sampler, validation, notify)
+        best_step, share, history = self._choose(network, sampler, validation, notify)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
-        members = self._members(network, panel, best_step, correction)
+        members = self._members(network, panel, best_step, share, correction)
         return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
@@ -122,8 +121,12 @@ class Learner:
         sampler: WindowSampler,
         validation: Validation,
         notify: Notify,
-    ) -> tuple[int, list[dict[str, float]]]:
-        """Train and keep the best step; go back to the start where the improvement may be luck."""
+    ) -> tuple[int, float, list[dict[str, float]]]:
+        """Train to the best step, and keep the share of what was learned that can't be luck.
+
+        The share is 1 - 1 / evidence², where evidence is the improvement on validation in standard errors
+        (James and Stein 1961, positive part): none of it up to one standard error, all of it far beyond.
+        """
         from tsrnn.learning.training import fit_network  # loads lightning
 
         start = copy.deepcopy(network.state_dict())
@@ -134,12 +137,15 @@ class Learner:
         result = fit_network(
             network, sampler, plan, validate=validation if validation else None, notify=notify
         )
-        if before is not None and result.best_step:
-            evidence = validation.evidence(before, validation.losses(network))
-            if evidence < EVIDENCE:
-                network.load_state_dict(start)
-                return 0, result.history
-        return result.best_step, result.history
+        if before is None or not result.best_step:
+            return result.best_step, 1.0, result.history
+        evidence = validation.evidence(before, validation.losses(network))
+        if evidence <= 1:
+            network.load_state_dict(start)
+            return 0, 0.0, result.history
+        share = 1 - evidence**-2
+        network.head.share.fill_(share)
+        return result.best_step, share, result.history
 
     def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
         """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
@@ -156,6 +162,7 @@ class Learner:
         chosen: ForecastNetwork,
         panel: Panel,
         best_step: int,
+        share: float,
         correction: Correction | None,
     ) -> list[ForecastNetwork]:
         """Train the members on all rows, those that chose and judged too, for as long as was best."""
@@ -172,6 +179,7 @@ class Learner:
             network = self._fresh(sampler, seed)
             plan = replace(self.training, max_steps=best_step, seed=seed)
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
+            network.head.share.fill_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)

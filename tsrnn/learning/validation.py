@@ -20,7 +20,7 @@ from tsrnn.windows import Origins, gather_rows
 __all__ = ["Correction", "Validation", "calibrate", "correct"]
 
 PIT_GRID = 201
-COMMON = 0.04  # share of the loss by which whole stretches of time differ
+COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
 
 
 class Validation:

@@ -41,6 +41,8 @@ class MixtureHead(nn.Module):
     """
 
     unit: Tensor
+    start: Tensor  # logits of the fitted mixture, before training moved them
+    share: Tensor  # of what was learned that is said; the rest is the fitted mixture
 
     def __init__(
         self,
@@ -60,6 +62,8 @@ class MixtureHead(nn.Module):
         self.segments = -(-horizon // segment)
         self.dropout = dropout
         self.mixture = nn.Parameter(torch.zeros(references, horizon))
+        self.register_buffer("start", torch.zeros(references, horizon))
+        self.register_buffer("share", torch.ones(()))
         self.register_buffer("unit", torch.ones(horizon))
         self.known = nn.Linear(state_size + feature_size, hidden_size)
         self.ahead = nn.Linear(references * segment, hidden_size, bias=False)
@@ -93,8 +97,12 @@ class MixtureHead(nn.Module):
         said = self._joined(self.out(dropout(gelu(seen), self.dropout, generator)))
         weights = torch.softmax(self.mixture + said[..., 3:, :], -2)
         location = (weights * references).sum(-2) + self.unit * said[..., 0, :]
-        unit = self.unit.expand_as(location)
         spread = said[..., 1:3, :]
+        if self.share < 1:
+            start = (torch.softmax(self.start, -2) * references).sum(-2)
+            location = torch.lerp(start, location, self.share)
+            spread = torch.mul(spread, self.share)
+        unit = self.unit.expand_as(location)
         return HeadValues(location, spread, unit, anchor.unsqueeze(-1), scale.unsqueeze(-1))
 
     def _cut(self, references: Tensor) -> Tensor:
@@ -122,6 +130,8 @@ class MixtureHead(nn.Module):
             self.place *= self.segments > 1
             for zero in (self.known.bias, self.out.weight, self.out.bias, self.mixture):
                 zero.zero_()
+            self.start.zero_()
+            self.share.fill_(1.0)
             self.unit.fill_(1.0)
 
     def set_mixture(self, references: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -161,6 +171,7 @@ class MixtureHead(nn.Module):
                 optimizer.step()
         with torch.no_grad():
             self.mixture.copy_(shared + own)
+            self.start.copy_(self.mixture)
             mix = torch.softmax(self.mixture, -2)
             residual = target - (mix * references).sum(-2)
             unit = (residual.abs() * weight).sum(0) / weight.sum(0).clamp_min(1)
