@@ -31,7 +31,8 @@ Every model has its library's defaults and the horizon. What else was given:
   learning rate 0.01, 30 units, clipping at 0.1, early stopping on the last horizon before the cutoff, best weights, input of 3 horizons, the
   series as a category). Epochs have 50 batches in small sets, too, by drawing windows anew; inputs may be as short as half a horizon, or it
   would leave out short series.
-- neuralforecast: the frequency; for DeepAR `scaler_type="standard"` as in its documentation (its default scales nothing). Input of 3 horizons, its default.
+- neuralforecast: the frequency; for DeepAR `scaler_type="standard"` as in its documentation (its default scales nothing); where a series is
+  shorter than the input of 3 horizons, its default, `start_padding_enabled=True`, or it would refuse the set.
 - darts: LSTM cells, 32-bit series in a `Scaler` as its guides advise, input of 2 horizons (it has no default), `training_length` of 3. Series too
   short to train on are left out of training and padded with their first value to be forecast.
 - GluonTS, pytorch-forecasting and neuralforecast's DeepAR draw 100 paths or samples per series; the point forecast is their median. Those without

@@ -24,6 +24,8 @@ def fit(history: pd.DataFrame, job: Job, limit: Limit) -> Forecast:
         settings["scaler_type"] = (
             "standard"  # as its documentation does; the default scales nothing
         )
+    if history["unique_id"].value_counts().min() < 3 * job.horizon:
+        settings["start_padding_enabled"] = True  # or it refuses series shorter than its input
     model = MODELS[job.model](h=job.horizon, random_seed=job.seed, **settings)
     counted = pd.api.types.is_integer_dtype(history["ds"])
     forecaster = NeuralForecast([model], freq=1 if counted else job.freq)
