@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import peer_report
+import peer_sets
+import peers
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RUNNERS = ROOT / "benchmarks" / "peers"
 
 with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(RUNNERS)
-    patch.syspath_prepend(RUNNERS.parent)
-    import peer_report
-    import peer_sets
-    import peers
+    patch.syspath_prepend(RUNNERS)  # whose scripts run from this folder
     import runner
 
 LAST_VALUE = """
