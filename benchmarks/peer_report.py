@@ -25,7 +25,7 @@ COLUMNS = {
 SETTINGS = """\
 Every model has its library's defaults and the horizon. What else was given:
 
-- tsrnn: nothing. It is not told the season; where times are integers (M3, M4), not the frequency either.
+- tsrnn: nothing, and no limit stops it. It is not told the season; where times are integers (M3, M4), not the frequency either.
 - GluonTS: the frequency, from which it takes lags and calendar features (integer times are dated from 2000 on).
 - pytorch-forecasting, which has no default training: that of its DeepAR tutorial (batches of 128, at most 30 epochs of 50 batches,
   learning rate 0.01, 30 units, clipping at 0.1, early stopping on the last horizon before the cutoff, best weights, input of 3 horizons, the

@@ -8,8 +8,8 @@ thread, one seed. Competition sets are trained on the training part and judged o
 five horizons of the others are five windows: a model is fitted once before the first, and forecasts
 each from the history up to it. What is judged never reaches the process.
 
-A model that trains longer than ``--limit-seconds`` (processor seconds) is stopped and forecasts with what
-it has. Every result is a line of ``--results``; a run goes on where the last one was cut. ``--again``
+A model of another library that trains longer than ``--limit-seconds`` (processor seconds) is stopped and
+forecasts with what it has. Every result is a line of ``--results``; a run goes on where the last one was cut. ``--again``
 measures anew what is there, and the newest line counts: ``--libraries tsrnn --again`` after a change.
 """
 

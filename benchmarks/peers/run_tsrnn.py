@@ -12,8 +12,8 @@ import tsrnn.learning.training  # noqa: F401  torch and Lightning, loaded before
 from tsrnn import RNNForecaster
 
 
-def fit(history: pd.DataFrame, job: Job, limit: Limit) -> Forecast:
-    model = RNNForecaster(horizon=job.horizon, max_time=limit.seconds)
+def fit(history: pd.DataFrame, job: Job, _: Limit) -> Forecast:
+    model = RNNForecaster(horizon=job.horizon)
     if job.seed:
         model.set_params(random_state=job.seed)
     if job.smoke:
