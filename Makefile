@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := gluonts pytorch_forecasting neuralforecast darts
 
-.PHONY: run test lint format types imports unit docs bench bench-accuracy ui clean
+.PHONY: run test lint format types imports unit docs bench bench-accuracy bench-peers ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -39,6 +40,9 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 bench-accuracy: $(STAMP)  ## public benchmarks beside published figures; hours, and goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py --results accuracy.jsonl --write docs/benchmarks.md
 
+bench-peers: $(STAMP) $(PEERS:%=.peers/%/.installed)  ## the same sets with other libraries: hours; goes on where it was cut
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --write docs/benchmarks.md
+
 docs: $(STAMP)  ## the pages as a site, in site/
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt
 	$(BIN)/zensical build
@@ -50,5 +54,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
 	touch $(STAMP)
 
+.peers/%/.installed: benchmarks/peers/requirements-%.txt
+	test -x .peers/$*/bin/python || $(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/python -m pip install --quiet torch==2.13.0
+	.peers/$*/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS:%=.peers/%) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
