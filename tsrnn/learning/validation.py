@@ -68,6 +68,11 @@ class Validation:
     def __bool__(self) -> bool:
         return bool(np.isfinite(self.truth).any())
 
+    @property
+    def stretch(self) -> np.ndarray:
+        """Which stretch of one horizon each origin lies in, counted from the end, shape (origin,)."""
+        return (self.stop[self.origins.series] - self.origins.known) // self.horizon
+
     def reading(self, network: ForecastNetwork) -> Reading:
         """Read the rows before each origin, about as many as a training window has."""
         return read_origins(
@@ -88,11 +93,11 @@ class Validation:
         ``COMMON`` of the loss. A single series over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
-        stretch = (self.stop[self.origins.series] - self.origins.known) // self.horizon
-        errors = [_clustered_error(gain, groups) for groups in (self.origins.series, stretch)]
+        groups = (self.origins.series, self.stretch)
+        errors = [_clustered_error(gain, group) for group in groups]
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
-        stretches = len(np.unique(stretch[np.isfinite(gain)]))
+        stretches = len(np.unique(self.stretch[np.isfinite(gain)]))
         errors.append(COMMON * float(np.nanmean(before)) / np.sqrt(stretches))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
@@ -143,7 +148,8 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
 
     A quantile at probability p is moved away from the median by the factor that would have put a share
     p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
-    shrunk towards no change where there are few origins.
+    shrunk towards no change where there are few stretches of time: what moves a whole stretch says more
+    about it than about the spread, and a single one says nothing.
 
     Returns
     -------
@@ -159,7 +165,10 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     widening = None
     if isinstance(network.output, QuantileOutput):
         error = network.relative_target(truth, head) - head.location
-        widening = _widening(network.output, error, network.output.trained(head), head.location)
+        stretches = len(np.unique(validation.stretch))
+        share = (stretches - 1) / (stretches + 3)
+        trained = network.output.trained(head)
+        widening = _widening(network.output, error, trained, head.location) ** share
         network.output.widen(widening)
     grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
     curve = network.quantiles(head, grid[None, None, :]).contiguous()
@@ -179,8 +188,6 @@ def correct(network: ForecastNetwork, correction: Correction) -> None:
 
 def _widening(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> Tensor:
     """Return the factor on the distance of each quantile from the median that validation asks for."""
-    origins = float((~error.isnan()).any(-1).sum())
-    share = origins / (origins + 50.0)
     offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
     ratio = error.unsqueeze(-1) / offset
     factor = torch.ones(len(output.levels))
@@ -190,5 +197,5 @@ def _widening(output: QuantileOutput, error: Tensor, trained: Tensor, location: 
         known = ratio[..., i][torch.isfinite(ratio[..., i])]
         if len(known):
             wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
-            factor[i] = float(wanted) ** share
+            factor[i] = float(wanted)
     return factor

@@ -127,7 +127,8 @@ class MixtureHead(nn.Module):
                 weight.copy_(draw.uniform_(-bound, bound, generator=generator))
             place = torch.empty(self.place.shape)
             self.place.copy_(place.uniform_(-PLACE, PLACE, generator=generator))
-            self.place *= self.segments > 1
+            if self.segments == 1:  # one place needs no name
+                self.place.zero_()
             for zero in (self.known.bias, self.out.weight, self.out.bias, self.mixture):
                 zero.zero_()
             self.start.zero_()
