@@ -90,7 +90,7 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
         for k in range(1, horizon + 1):
             cycles = -(-k // season)
             shifted = []
-            for extra in range(3):
+            for extra in range(5):
                 back = season * (cycles + extra)
                 if t + k - back >= 0 and t - back >= 0:
                     value = filled_lag(values, t + k - back, season)
@@ -103,7 +103,7 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             good = [s for s in shifted if not np.isnan(s)]
             average.append(np.mean(good) if good else np.nan)
         phase = []  # the pattern at the newest value's place in the season
-        for extra in range(3):
+        for extra in range(5):
             now, then = t - season * extra, t - season * (extra + 1)
             if then >= 0:
                 phase.append(filled_lag(values, now, season) + level[t] - level[then])
@@ -116,5 +116,6 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             "average": np.array(average),
             "adjusted": adjusted,
             "trending": adjusted + slope * np.arange(1, horizon + 1),
+            "settled": np.array(average) + said["long-mean"][0] - level[t],
         }
     return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}

@@ -142,7 +142,9 @@ def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
     network, values = build(), walk(900)
     with torch.no_grad():
         network.head.out.weight.zero_()
-        network.head.mixture.copy_(torch.tensor([9.0] + [0.0] * (network.head.references - 1))[:, None])
+        network.head.mixture.copy_(
+            torch.tensor([9.0] + [0.0] * (network.head.references - 1))[:, None]
+        )
 
     calibrate(network, validation(values, np.arange(40, 890)))
 

@@ -4,7 +4,7 @@ They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 20
 Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
 longer past; for each season length the value one season ago, the same moved by the change of level,
 the average of the last seasons moved likewise, and that pattern around the newest value instead of the
-level; with the shortest season, this with drift, too.
+level; with the shortest season also this with drift, and the pattern around the longer mean.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tsrnn.nn.scaling import CausalScale, last_observed
 
 __all__ = ["look_back", "reference_forecasts", "reference_names"]
 
-AVERAGED_SEASONS = 3
+LONG_SEASON = 24
 SHORT_MEAN = 4
 
 
@@ -31,13 +31,21 @@ def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
                 f"average-{season}",
                 f"adjusted-{season}",
             ]
-    return (*names, f"trending-{seasons[0]}") if seasons[0] > 1 else tuple(names)
+    if seasons[0] > 1:
+        names += [f"trending-{seasons[0]}", f"settled-{seasons[0]}"]
+    return tuple(names)
 
 
 def look_back(seasons: tuple[int, ...], window: int) -> int:
     """Return how many rows before a step its level, scale and reference forecasts read."""
     longest = max(seasons)
-    return max(window, (AVERAGED_SEASONS + 1) * longest if longest > 1 else 0) + min(seasons) + 1
+    averaged = max((_averaged(season) + 1) * season for season in seasons) if longest > 1 else 0
+    return max(window, averaged) + min(seasons) + 1
+
+
+def _averaged(season: int) -> int:
+    """Return how many seasons an average is over: five short ones, three long ones."""
+    return 5 if season < LONG_SEASON else 3
 
 
 def reference_forecasts(
@@ -84,7 +92,9 @@ def reference_forecasts(
         if season > 1:
             forecasts += _seasonal(values, scale, positions, season, ahead)
     if seasons[0] > 1:
-        forecasts.append(forecasts[7] + drift)
+        average, adjusted = forecasts[6:8]
+        settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
+        forecasts += [adjusted + drift, average + settled]
     return [torch.where(forecast.isnan(), flat, forecast) for forecast in forecasts]
 
 
@@ -96,7 +106,7 @@ def _seasonal(
     cycles = (ahead + season - 1) // season  # whole seasons to go back so that the lag is known
     anchor_now = scale.anchor[:, positions].unsqueeze(-1)
     lags, moved, same_phase = [], [], []
-    for extra in range(AVERAGED_SEASONS):
+    for extra in range(_averaged(season)):
         back = season * (cycles + extra)
         lags.append(_take(filled, positions[:, None] + ahead - back))
         moved.append(lags[-1] + (anchor_now - _take(scale.anchor, positions[:, None] - back)))
