@@ -398,6 +398,18 @@ def test_missing_values_of_a_covariate_are_masked_and_told_once():
     assert np.isfinite(model.predict(future_df=future)["forecast"]).all()
 
 
+def test_a_past_covariate_may_be_missing_in_the_rows_to_forecast():
+    df = driven().assign(seen=np.arange(2.0 * ROWS))
+    history, future = split(df)
+    appended = pd.concat([history, future.drop(columns="seen")], ignore_index=True)
+    settings = {"future_covariates": ["driver"], "past_covariates": ["seen"], "target_col": "y"}
+
+    forecast = untrained(**settings).fit(appended).predict()
+
+    expected = untrained(**settings).fit(history).predict(future_df=future)
+    pd.testing.assert_frame_equal(forecast, expected, check_exact=True)
+
+
 def test_gaps_are_gaps_of_the_covariates_too():
     history, future = split(driven())
     with pytest.warns(DataWarning, match="3 steps have no row"):

@@ -47,12 +47,6 @@ class Beside:
     static: np.ndarray
     notes: list[str]
 
-    def check_history(self, history: np.ndarray) -> None:
-        """Raise DataError for a column known in advance that has no value in the history."""
-        for column, values in zip(self.columns.future, self.future.T, strict=True):
-            if np.isnan(values[history]).all():
-                raise no_value(column.name, "future_covariates")
-
     def panel(
         self, filled: Filled, history: np.ndarray, axis: TimeAxis, layout: Layout
     ) -> PanelCovariates:
@@ -82,6 +76,7 @@ def parameters_of(columns: CovariateColumns, *, static: bool) -> dict[Any, str]:
 def read_beside(
     source: Source,
     layout: Layout,
+    history: np.ndarray,
     bare: TimeAxis,
     *,
     columns: CovariateColumns,
@@ -95,6 +90,8 @@ def read_beside(
     source : Source
         Its ``beside`` are the columns.
     layout : Layout
+    history : ndarray of bool, shape (rows,)
+        Which rows are history; the others are known ahead of it.
     bare : TimeAxis
         How times are written in messages.
     columns : CovariateColumns
@@ -117,7 +114,10 @@ def read_beside(
             array, unknown = read_column(kind, values)
             array, unknown = layout.arrange(array), layout.arrange(unknown)
             check_numbers(array, each.name, layout, bare)
-            notes.extend(_notes(array, unknown, kind, values, layout, bare))
+            if not fitted and np.isnan(array[history]).all():
+                raise no_value(each.name, parameter)
+            missing = np.isnan(array) & history
+            notes.extend(_notes(missing, unknown, kind, values, layout, bare))
             settled.append(kind)
             arrays.append(array)
         rows = np.stack(arrays, 1) if arrays else np.empty((len(layout.times), 0))
@@ -153,7 +153,7 @@ def place(
 
 
 def _notes(
-    array: np.ndarray,
+    missing: np.ndarray,
     unknown: np.ndarray,
     column: CovariateColumn,
     values: pd.Series,
@@ -161,7 +161,6 @@ def _notes(
     bare: TimeAxis,
 ) -> list[str]:
     notes = []
-    missing = np.isnan(array)
     if missing.any():
         notes.append(
             f"Column {column.name!r} has {int(missing.sum())} missing values, the first for "

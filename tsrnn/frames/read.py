@@ -114,17 +114,16 @@ def read_panel(
         check_axis(axis, layout, time_name)
     beside, history, past = None, None, layout
     if covariates or static_df is not None:
+        history = _history(values, layout, ends=bool(covariates.future))
         beside = read_beside(
             source,
             layout,
+            history,
             stamps.bare,
             columns=covariates,
             fitted=like is not None,
             static_df=static_df,
         )
-        history = _history(values, layout, ends=bool(covariates.future))
-        if like is None:
-            beside.check_history(history)
         past, values = layout.keep(history), values[history]
         weights = None if weights is None else weights[history]
     filled = fill_gaps(axis, past, values, weights)
