@@ -8,14 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
 from tsrnn.exceptions import DataError, NotFittedError, ParameterError
-from tsrnn.frames import FrameFormat, read_panel
+from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future, read_panel
+from tsrnn.frames.beside import place
 from tsrnn.parameters import check_integer
 from tsrnn.references import panel_outlook
 
@@ -119,7 +120,10 @@ class Forecaster(BaseEstimator, ABC):
     def _forecast_panel(
         self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
     ) -> Forecast:
-        """Forecast the ``horizon`` steps after each series of ``panel`` (None: after the training data)."""
+        """Forecast the ``horizon`` steps after each series of ``panel`` (None: after the training data).
+
+        With future covariates it takes those steps' as ``ahead``, shape (series, step, column).
+        """
 
     @abstractmethod
     def _history_tail(self) -> Panel:
@@ -127,7 +131,7 @@ class Forecaster(BaseEstimator, ABC):
 
     # ---- what users call ------------------------------------------------------------------
 
-    def fit(self, df: Any, y: None = None) -> Self:
+    def fit(self, df: Any, y: None = None, *, static_df: Any = None) -> Self:
         """Learn from a data frame.
 
         Parameters
@@ -136,6 +140,9 @@ class Forecaster(BaseEstimator, ABC):
             The past, in any form of the frame table (docs/frames.md). It is not changed.
         y : None
             Not used; here because scikit-learn passes it.
+        static_df : frame, optional
+            The columns of ``static_covariates``, one row for each series; otherwise they are columns of
+            ``df``.
 
         Returns
         -------
@@ -149,7 +156,7 @@ class Forecaster(BaseEstimator, ABC):
             A parameter can't be used.
         """
         del y
-        return self._fit(lambda: self._read(df))
+        return self._fit(lambda: self._read(df, static_df=static_df))
 
     def predict(
         self,
@@ -158,6 +165,8 @@ class Forecaster(BaseEstimator, ABC):
         horizon: int | None = None,
         level: float | Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
+        future_df: Any = None,
+        static_df: Any = None,
     ) -> Any:
         """Forecast the steps after each series.
 
@@ -171,6 +180,11 @@ class Forecaster(BaseEstimator, ABC):
             Central intervals in percent: 80 adds ``forecast-lo-80`` and ``forecast-hi-80``.
         quantiles : sequence of float, optional
             Probabilities: 0.1 adds ``forecast-q10``.
+        future_df : frame, optional
+            Series, time and the columns of ``future_covariates`` for the steps to forecast
+            (:meth:`make_future` makes it); not needed where rows without a target follow the history.
+        static_df : frame, optional
+            The columns of ``static_covariates``, one row for each series of ``df``.
 
         Returns
         -------
@@ -183,12 +197,9 @@ class Forecaster(BaseEstimator, ABC):
         columns = interval_columns(level, quantiles)
         self.format_.check_names(set(columns))
         probabilities = tuple(sorted(set(columns.values())))
-        if df is None:
-            panel = self._history_tail()
-            forecast = self._forecast_panel(None, horizon, probabilities)
-        else:
-            panel, _ = self._read(df, fitted=True)
-            forecast = self._forecast_panel(panel, horizon, probabilities)
+        panel = self._history(df, static_df)
+        ahead = self._ahead(panel, future_df, needed=horizon)
+        forecast = self._say(None if df is None else panel, horizon, probabilities, ahead)
         times = self.axis_.future(panel.last_times, horizon)
         written = {"forecast": forecast.point}
         for name, probability in columns.items():
@@ -225,7 +236,8 @@ class Forecaster(BaseEstimator, ABC):
         named = np.repeat(fitted, truth.lengths)
         follows = np.bincount(named, truth.times > last[named])
         horizon = max(self.horizon_, int(follows.max()))
-        forecast = self._forecast_panel(None, horizon, ())
+        beside = self._ahead_in(truth, tail, horizon)
+        forecast = self._say(None, horizon, (), beside)
         naive = panel_outlook("seasonal_naive", tail, horizon, self.season_).point
         ahead = pd.MultiIndex.from_arrays(
             [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
@@ -247,7 +259,71 @@ class Forecaster(BaseEstimator, ABC):
             return 0.0 if error == 0 else -1.0
         return float(1 - error / reference)
 
+    def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
+        """Return the steps to forecast, for ``future_covariates`` to be filled in.
+
+        Parameters
+        ----------
+        df : frame, optional
+            A history to forecast from; without it, the training data.
+        horizon : int, optional
+            Steps; the fitted horizon when not given.
+
+        Returns
+        -------
+        frame
+            The same kind as was fitted, one row per series and step: id, time and the columns of
+            ``future_covariates``, missing where they did not come with the history. Filled, it is what
+            ``predict(future_df=...)`` takes.
+        """
+        self._check_is_fitted()
+        horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
+        return make_future(self._history(df), self.format_, horizon)
+
     # ---- shared steps ---------------------------------------------------------------------
+
+    def _history(self, df: Any, static_df: Any = None) -> Panel:
+        """Return the histories of ``df``, or the end of the training data."""
+        if df is not None:
+            return self._read(df, fitted=True, static_df=static_df)[0]
+        if static_df is not None:
+            raise DataError(
+                "static_df describes the series of df. Got no df, and the fitted series have theirs. "
+                "Leave it out, or give df."
+            )
+        return self._history_tail()
+
+    def _ahead(self, panel: Panel, future_df: Any, *, needed: int) -> np.ndarray | None:
+        """Return the covariates of the steps to forecast; more than needed where they are known."""
+        if not self.format_.covariates.future:
+            if future_df is not None:
+                raise DataError(
+                    "future_df needs columns that are named in future_covariates. Got none of these names. "
+                    "Name them and fit, or leave out future_df."
+                )
+            return None
+        wanted = max(needed, self.horizon_)
+        return read_future(future_df, panel, self.format_, needed=needed, wanted=wanted)
+
+    def _ahead_in(self, truth: Panel, tail: Panel, horizon: int) -> np.ndarray | None:
+        """Return the covariates of the steps after ``tail``, as far as ``truth`` has their rows."""
+        if truth.covariates is None or not self.format_.covariates.future:
+            return None
+        series = np.repeat(tail.ids.get_indexer(truth.ids), truth.lengths)
+        stamps = self.axis_.future(tail.last_times, horizon)
+        return place(stamps, series, truth.times, truth.covariates.future)
+
+    def _say(
+        self,
+        panel: Panel | None,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        ahead: np.ndarray | None,
+    ) -> Forecast:
+        if ahead is None:
+            return self._forecast_panel(panel, horizon, probabilities)
+        known: Any = self._forecast_panel
+        return cast(Forecast, known(panel, horizon, probabilities, ahead))
 
     def _fit_read(self, panel: Panel, format_: FrameFormat) -> Self:
         """Fit to a frame that has been read already, as a backtest does at each cutoff."""
@@ -284,7 +360,13 @@ class Forecaster(BaseEstimator, ABC):
             raise
         return self
 
-    def _read(self, df: Any, *, fitted: bool = False) -> tuple[Panel, FrameFormat]:
+    def _covariate_columns(self) -> CovariateColumns:
+        """Return the names of the columns beside the target."""
+        return CovariateColumns()
+
+    def _read(
+        self, df: Any, *, fitted: bool = False, static_df: Any = None
+    ) -> tuple[Panel, FrameFormat]:
         return read_panel(
             df,
             id_col=self.id_col,
@@ -293,6 +375,8 @@ class Forecaster(BaseEstimator, ABC):
             freq=self.freq,
             calendar=self.calendar,
             weight_col=None if fitted else getattr(self, "weight_col", None),
+            covariates=self.format_.covariates if fitted else self._covariate_columns(),
+            static_df=static_df,
             like=self.format_ if fitted else None,
             axis=self.axis_ if fitted else None,
         )

@@ -59,6 +59,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
         check_real(name, getattr(f, name), low=0, closed="neither", optional=True)
     _check_quantiles(f.quantiles)
     _check_bounds(f.bounds)
+    _check_covariates(f)
     if not (f.trainer_params is None or isinstance(f.trainer_params, Mapping)):
         raise ParameterError(
             f"The 'trainer_params' parameter must be a dict for pytorch_lightning.Trainer. Got {f.trainer_params!r}."
@@ -113,6 +114,24 @@ def _check_bounds(bounds: object) -> None:
     low, high = (check_real("bounds", limit, optional=True) for limit in bounds)
     if low is not None and high is not None and not low < high:
         raise ParameterError(f"The 'bounds' parameter must have low < high. Got {bounds!r}.")
+
+
+def _check_covariates(forecaster: RNNForecaster) -> None:
+    named: dict[object, str] = {}
+    for parameter in ("past_covariates", "future_covariates", "static_covariates"):
+        names = getattr(forecaster, parameter)
+        if names is None:
+            continue
+        if not isinstance(names, (list, tuple)):
+            raise ParameterError(
+                f"The {parameter!r} parameter must be a list of column names, or None. Got {names!r}."
+            )
+        for name in names:
+            if name in named:
+                raise ParameterError(
+                    f"A column can be named once in the covariates. Got {name!r} in {named[name]} and {parameter}."
+                )
+            named[name] = parameter
 
 
 def check_values(panel: Panel, *, representation: str, output: str) -> None:

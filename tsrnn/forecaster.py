@@ -20,9 +20,10 @@ from tsrnn.checks import (
     check_values,
     drawn_levels,
 )
+from tsrnn.frames import CovariateColumns
 from tsrnn.inference import Forecasting, Memory, Reading, read_origins, torch_settings
 from tsrnn.learning import Learner
-from tsrnn.learning.planning import plan_data
+from tsrnn.learning.planning import plan_covariates, plan_data
 from tsrnn.learning.skill import warn_without_skill
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.networks import NetworkPlan
@@ -109,6 +110,9 @@ class RNNForecaster(Forecaster):
         Physical limits of the values; forecasts stay inside.
     missing : {"mask"}
         Missing values are masked, never filled.
+    past_covariates, future_covariates, static_covariates : list of str, optional
+        Columns that are known up to now, known in advance, or constant for each series. Numbers,
+        booleans, or categories (text): those not fitted count as unknown. See docs/covariates.md.
     random_state : int, optional
         Seed of weights, windows and sampling noise. None draws one.
     verbose : int
@@ -175,6 +179,9 @@ class RNNForecaster(Forecaster):
         season: int | None = None,
         bounds: tuple[float | None, float | None] | None = None,
         missing: str = "mask",
+        past_covariates: Sequence[str] | None = None,
+        future_covariates: Sequence[str] | None = None,
+        static_covariates: Sequence[str] | None = None,
         random_state: int | None = 0,
         verbose: int = 0,
     ) -> None:
@@ -210,6 +217,9 @@ class RNNForecaster(Forecaster):
         self.season = season
         self.bounds = bounds
         self.missing = missing
+        self.past_covariates = past_covariates
+        self.future_covariates = future_covariates
+        self.static_covariates = static_covariates
         self.random_state = random_state
         self.verbose = verbose
 
@@ -217,6 +227,11 @@ class RNNForecaster(Forecaster):
 
     def _check_parameters(self) -> None:
         check_forecaster_parameters(self)
+
+    def _covariate_columns(self) -> CovariateColumns:
+        return CovariateColumns.named(
+            self.future_covariates, self.past_covariates, self.static_covariates
+        )
 
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
@@ -226,7 +241,7 @@ class RNNForecaster(Forecaster):
         self.forecasting_ = self._forecasting()
         learn = Learner(
             plan,
-            self._network_plan(),
+            self._network_plan(panel),
             self._training_plan(),
             self.forecasting_,
             self.val_size,
@@ -239,7 +254,7 @@ class RNNForecaster(Forecaster):
             self.memory_ = self._remember(panel)
         warn_without_skill(self.skill_, panel)
 
-    def _network_plan(self) -> NetworkPlan:
+    def _network_plan(self, panel: Panel) -> NetworkPlan:
         plan = self.plan_
         return NetworkPlan(
             horizon=1 if self.decoder == "shift" else plan.horizon,
@@ -254,6 +269,7 @@ class RNNForecaster(Forecaster):
             dropout=float(self.dropout),
             output=self.output,
             quantiles=tuple(float(level) for level in self.quantiles),
+            covariates=plan_covariates(panel, self.format_.covariates),
         )
 
     def _forecasting(self) -> Forecasting:
@@ -289,11 +305,15 @@ class RNNForecaster(Forecaster):
     # ---- predict ---------------------------------------------------------------------------
 
     def _forecast_panel(
-        self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...]
+        self,
+        panel: Panel | None,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        ahead: np.ndarray | None = None,
     ) -> Forecast:
         check_probabilities(self.network_.plan, probabilities, "level and quantiles")
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(panel)
+            reading = self._read_panel(panel).with_ahead(ahead)
             point, quantiles = self.forecasting_(self.network_, reading, horizon, probabilities)
         return Forecast(point, quantiles)
 
@@ -314,6 +334,8 @@ class RNNForecaster(Forecaster):
         *,
         horizon: int | None = None,
         random_state: int | None = None,
+        future_df: Any = None,
+        static_df: Any = None,
     ) -> pd.DataFrame:
         """Draw joint sample paths.
 
@@ -329,6 +351,8 @@ class RNNForecaster(Forecaster):
             Steps; the fitted horizon when not given.
         random_state : int, optional
             Seed of the draws; the forecaster's own when not given. The same noise drives all series.
+        future_df, static_df : frame, optional
+            As in :meth:`predict`.
 
         Returns
         -------
@@ -342,10 +366,11 @@ class RNNForecaster(Forecaster):
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
         check_seed(random_state)
         check_probabilities(self.network_.plan, (0.5,), "Sample paths")
-        panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
+        panel = self._history(df, static_df)
+        ahead = self._ahead(panel, future_df, needed=horizon)
         seed = self.seed_ if random_state is None else int(random_state)
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(None if df is None else panel)
+            reading = self._read_panel(None if df is None else panel).with_ahead(ahead)
             drawn = self.forecasting_.paths(
                 self.network_, reading, horizon, n_paths=n_paths, seed=seed
             )
@@ -365,7 +390,13 @@ class RNNForecaster(Forecaster):
         return summarise(self)
 
     def plot(
-        self, df: Any = None, *, level: float | Sequence[float] | None = None, **how: Any
+        self,
+        df: Any = None,
+        *,
+        level: float | Sequence[float] | None = None,
+        future_df: Any = None,
+        static_df: Any = None,
+        **how: Any,
     ) -> Figure:
         """Draw the newest history and the forecast fan.
 
@@ -376,6 +407,8 @@ class RNNForecaster(Forecaster):
         level : float or sequence of float, optional
             Central intervals in percent, as bands; 80 and 95, as far as they were trained, when not
             given.
+        future_df, static_df : frame, optional
+            As in :meth:`predict`.
         **how
             Passed on to :func:`tsrnn.plotting.plot_forecast`: ``ids``, ``max_series``, ``title``, ...
 
@@ -386,11 +419,12 @@ class RNNForecaster(Forecaster):
         from tsrnn.views import draw_forecast
 
         self._check_is_fitted()
-        panel = self._history_tail() if df is None else self._read(df, fitted=True)[0]
+        panel = self._history(df, static_df)
+        ahead = self._ahead(panel, future_df, needed=self.horizon_)
         level = drawn_levels(self.network_.plan) if level is None else level
         columns = interval_columns(level if self.network_.output.has_quantiles else None, None)
         probabilities = tuple(sorted(columns.values()))
-        forecast = self._forecast_panel(None if df is None else panel, self.horizon_, probabilities)
+        forecast = self._say(None if df is None else panel, self.horizon_, probabilities, ahead)
         return draw_forecast(self, panel, forecast, columns, **how)
 
     def save(self, path: str | Path) -> None:

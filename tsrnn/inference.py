@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.networks import NetworkPlan
 from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
 from tsrnn.panel import Panel
-from tsrnn.windows import Origins, gather_rows
+from tsrnn.windows import Origins, gather_covariates, gather_rows
 
 __all__ = ["Forecasting", "Memory", "Reading", "read_origins", "torch_settings"]
 
@@ -31,16 +32,26 @@ class Reading:
     rows : Tensor of shape (series, row), float64
         The newest ``look_back + context`` rows, NaN where there are none.
     state : tuple of Tensor, each of shape (layer, series, hidden)
+    covariates : Covariates, optional
+        Of the newest rows, and what is known of the steps after them.
     """
 
     rows: Tensor
     state: tuple[Tensor, ...]
+    covariates: Covariates | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, which: slice | Tensor) -> Reading:
-        return Reading(self.rows[which], tuple(part[:, which] for part in self.state))
+        covariates = None if self.covariates is None else self.covariates.take(which)
+        return Reading(self.rows[which], tuple(part[:, which] for part in self.state), covariates)
+
+    def with_ahead(self, ahead: np.ndarray | None) -> Reading:
+        """Return it with other covariates of the steps ahead, shape (series, step, column)."""
+        if self.covariates is None or ahead is None:
+            return self
+        return replace(self, covariates=self.covariates._replace(ahead=torch.from_numpy(ahead)))
 
 
 @dataclass(frozen=True)
@@ -93,16 +104,18 @@ def read_origins(
         Read no more than these newest rows (all when not given).
     """
     plan = network.plan
+    asked = origins
     origins = _before_silence(panel, origins, plan)
     read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
     keep = plan.look_back + context
+    width = 1 if panel.covariates is None else 1 + panel.covariates.width
     rows = torch.empty(len(origins), keep, dtype=torch.float64)
     states: list[tuple[np.ndarray, tuple[Tensor, ...]]] = []
     for count in np.unique(patches):
         members = np.flatnonzero(patches == count)
         length = int(count) * plan.patch + plan.look_back
-        together = max(1, GATHERED_AT_ONCE // max(length, keep))
+        together = max(1, GATHERED_AT_ONCE // (width * max(length, keep)))
         for first in range(0, len(members), together):
             chosen = members[first : first + together]
             some = origins[chosen]
@@ -118,11 +131,23 @@ def read_origins(
                 )
             )
             rows[torch.from_numpy(chosen)] = values[:, longest - keep :]
-            states.append((chosen, network.read(values[:, longest - length :])))
+            covariates = _covariates(panel, some, steps=length, horizon=0)
+            states.append(
+                (chosen, network.read(values[:, longest - length :], covariates=covariates))
+            )
     order = torch.from_numpy(np.concatenate([chosen for chosen, _ in states]))
     joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
     back = torch.argsort(order)
-    return Reading(rows, tuple(part[:, back] for part in joined))
+    newest = _covariates(panel, origins, steps=keep, horizon=plan.horizon)
+    if newest is not None and origins is not asked:
+        after = _covariates(panel, asked, steps=0, horizon=plan.horizon)
+        newest = newest if after is None else newest._replace(ahead=after.ahead)
+    return Reading(rows, tuple(part[:, back] for part in joined), newest)
+
+
+def _covariates(panel: Panel, origins: Origins, *, steps: int, horizon: int) -> Covariates | None:
+    gathered = gather_covariates(panel, origins, steps=steps, horizon=horizon)
+    return None if gathered is None else Covariates(*map(torch.from_numpy, gathered))
 
 
 def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origins:
@@ -141,7 +166,7 @@ def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origin
             silent = len(past) - 1 - seen[-1]
             whole = [-(-(silent - limit) // steps) * steps for steps in plan.seasons]
             known[i] -= max(steps for steps in whole if steps <= silent)
-    return Origins(origins.series, known)
+    return Origins(origins.series, known) if len(quiet) else origins
 
 
 @dataclass(frozen=True)
@@ -177,7 +202,7 @@ class Forecasting:
         """Return medians (series, horizon) and quantiles (series, horizon, quantile)."""
         asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
         if self.decoder == "direct" and horizon <= network.plan.horizon:
-            head = network.say(reading.rows, reading.state)
+            head = network.say(reading.rows, reading.state, reading.covariates)
             said = network.quantiles(head, asked[None, None, :])[:, :horizon]
         else:
             said = torch.cat(
@@ -188,7 +213,8 @@ class Forecasting:
             )
             if self.decoder == "direct":  # the first block has its margins in closed form
                 said[:, : network.plan.horizon] = network.quantiles(
-                    network.say(reading.rows, reading.state), asked[None, None, :]
+                    network.say(reading.rows, reading.state, reading.covariates),
+                    asked[None, None, :],
                 )
         bounded = self._bounded(said)
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
@@ -208,9 +234,11 @@ class Forecasting:
         for first in range(0, len(reading), together):
             some = reading[slice(first, first + together)]
             if self.decoder == "shift":
-                yield shift_paths(network, some.rows, some.state, noise)
+                yield shift_paths(network, some.rows, some.state, noise, some.covariates)
             else:
-                yield direct_paths(network, some.rows, some.state, noise, self.context)
+                yield direct_paths(
+                    network, some.rows, some.state, noise, self.context, some.covariates
+                )
 
     def _bounded(self, values: Tensor) -> Tensor:
         low, high = self.bounds

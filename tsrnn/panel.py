@@ -11,7 +11,45 @@ import pandas as pd
 if TYPE_CHECKING:
     from tsrnn.calendars import TimeAxis
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "PanelCovariates"]
+
+
+@dataclass(frozen=True, eq=False)
+class PanelCovariates:
+    """Columns beside the target: float64, missing values NaN, categories as codes from 1 (0: unknown).
+
+    Parameters
+    ----------
+    future : ndarray of shape (rows, column)
+        Columns that are known in advance.
+    past : ndarray of shape (rows, column)
+        Columns that are known up to now.
+    static : ndarray of shape (series, column)
+        Columns that are constant for each series.
+    ahead : ndarray of shape (series, step, column)
+        ``future`` at the steps after the newest row, as far as it came with the rows.
+    """
+
+    future: np.ndarray
+    past: np.ndarray
+    static: np.ndarray
+    ahead: np.ndarray
+
+    @property
+    def width(self) -> int:
+        """Number of columns by row."""
+        return self.future.shape[1] + self.past.shape[1]
+
+    def take_rows(self, rows: slice | np.ndarray, *, to_the_end: bool) -> PanelCovariates:
+        """Return those of some rows; what is ahead stays where the newest rows do."""
+        ahead = self.ahead if to_the_end else self.ahead[:, :0]
+        return replace(self, future=self.future[rows], past=self.past[rows], ahead=ahead)
+
+    def select(self, rows: np.ndarray, which: np.ndarray) -> PanelCovariates:
+        """Return those of some series, which have these rows."""
+        return PanelCovariates(
+            self.future[rows], self.past[rows], self.static[which], self.ahead[which]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +73,8 @@ class Panel:
         What a step is.
     weights : ndarray of shape (rows,), optional
         Importance of each row in the training loss.
+    covariates : PanelCovariates, optional
+        Columns beside the target.
     """
 
     values: np.ndarray
@@ -43,6 +83,7 @@ class Panel:
     times: np.ndarray
     axis: TimeAxis
     weights: np.ndarray | None = None
+    covariates: PanelCovariates | None = None
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -76,12 +117,17 @@ class Panel:
             rows: slice | np.ndarray = slice(int(start[0]), int(stop[0]))
         else:
             rows = np.arange(indptr[-1]) + np.repeat(self.indptr[:-1] + start - indptr[:-1], counts)
+        covariates = self.covariates
+        if covariates is not None:
+            whole = np.array_equal(stop, self.lengths)
+            covariates = covariates.take_rows(rows, to_the_end=whole)
         return replace(
             self,
             values=self.values[rows],
             times=self.times[rows],
             indptr=indptr,
             weights=None if self.weights is None else self.weights[rows],
+            covariates=covariates,
         )
 
     def drop_last(self, steps: int) -> Panel:
@@ -107,6 +153,7 @@ class Panel:
             indptr=indptr,
             ids=self.ids[which],
             weights=None if self.weights is None else self.weights[rows],
+            covariates=None if self.covariates is None else self.covariates.select(rows, which),
         )
 
     def matrix(self, steps: int) -> np.ndarray:

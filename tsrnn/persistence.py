@@ -15,9 +15,10 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
-from tsrnn.panel import Panel
+from tsrnn.panel import Panel, PanelCovariates
 from tsrnn.saving.jsontext import encode
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["from_stored", "to_stored"]
 
 ESTIMATOR = "RNNForecaster"
+COVARIATES = ("future", "past", "static", "ahead")
 
 
 def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -69,6 +71,9 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "times": panel.times,
         "indptr": panel.indptr,
     }
+    if panel.covariates is not None and reading.covariates is not None:
+        arrays |= {f"covariates.{name}": getattr(panel.covariates, name) for name in COVARIATES}
+        arrays["read"] = reading.covariates.past.numpy()
     return config, arrays
 
 
@@ -108,11 +113,23 @@ def from_stored(
     network.load_state_dict(weights, assign=True)
     forecaster.network_ = network
     ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
-    panel = Panel(arrays["values"], arrays["indptr"], ids, arrays["times"], forecaster.axis_)
+    covariates = read = None
+    if "read" in arrays:
+        columns = {name: arrays[f"covariates.{name}"] for name in COVARIATES}
+        covariates = PanelCovariates(**columns)
+        read = Covariates(*map(torch.tensor, (arrays["read"], columns["ahead"], columns["static"])))
+    panel = Panel(
+        arrays["values"],
+        arrays["indptr"],
+        ids,
+        arrays["times"],
+        forecaster.axis_,
+        covariates=covariates,
+    )
     state = tuple(
         torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state.")
     )
-    forecaster.memory_ = Memory(panel, Reading(torch.tensor(arrays["rows"]), state))
+    forecaster.memory_ = Memory(panel, Reading(torch.tensor(arrays["rows"]), state, read))
     forecaster.is_fitted_ = True
     return forecaster
 

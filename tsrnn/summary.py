@@ -30,6 +30,14 @@ def summarise(forecaster: RNNForecaster) -> str:
         ),
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
+    columns = forecaster.format_.covariates
+    for kind, some in (
+        ("future", columns.future),
+        ("past", columns.past),
+        ("static", columns.static),
+    ):
+        if some:
+            rows.append((f"{kind} covariates", ", ".join(str(column.name) for column in some)))
     total = 0
     for name, block in network.members[0].named_children():
         count = sum(p.numel() for p in block.parameters())

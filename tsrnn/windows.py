@@ -8,7 +8,7 @@ import numpy as np
 
 from tsrnn.panel import Panel
 
-__all__ = ["Origins", "WindowSampler", "gather_rows"]
+__all__ = ["Origins", "WindowSampler", "gather_covariates", "gather_rows"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def gather_rows(
     stop: np.ndarray,
     count: int,
 ) -> np.ndarray:
-    """Return rows ``start : start + count`` of each series as float64, shape (batch, count).
+    """Return rows ``start : start + count`` of each series as float64, shape (batch, count, ...).
 
     Rows before the series' first or at and after position ``stop`` are NaN: no window crosses into
     another series or into rows that are held out.
@@ -41,7 +41,35 @@ def gather_rows(
     within = start[:, None] + np.arange(count)
     inside = (within >= 0) & (within < stop[:, None])
     rows = np.where(inside, within + indptr[series][:, None], 0)
+    inside = inside.reshape(*inside.shape, *(1,) * (flat.ndim - 1))
     return np.where(inside, flat[rows].astype(np.float64, copy=False), np.nan)
+
+
+def gather_covariates(
+    panel: Panel, origins: Origins, *, steps: int, horizon: int
+) -> tuple[np.ndarray, ...] | None:
+    """Return the covariates around each origin, None where the panel has none.
+
+    Returns
+    -------
+    past : ndarray of float64, shape (origin, steps, column)
+        The newest rows before the origin, columns known in advance first.
+    ahead : ndarray of float64, shape (origin, horizon, future column)
+        Columns known in advance, of the rows that follow.
+    static : ndarray of float64, shape (origin, column)
+    """
+    columns = panel.covariates
+    if columns is None:
+        return None
+    series, known = origins.series, origins.known
+    stop = panel.lengths[series]
+    seen = np.minimum(known, stop)
+    past = [
+        gather_rows(each, panel.indptr, series, known - steps, seen, steps)
+        for each in (columns.future, columns.past)
+    ]
+    ahead = gather_rows(columns.future, panel.indptr, series, known, stop, horizon)
+    return np.concatenate(past, axis=2), ahead, columns.static[series]
 
 
 class WindowSampler:
@@ -80,7 +108,21 @@ class WindowSampler:
     def draw(
         self, batch_size: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return a batch of windows.
+        """Return a batch of windows; see :meth:`gather`."""
+        return self.gather(*self.places(batch_size, rng))
+
+    def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw windows: their series and the rows where their read parts begin."""
+        series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
+        series = np.minimum(series, len(self.stop) - 1)
+        # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
+        room = np.maximum(self.stop[series] - self.context - 1, 0)
+        start = (rng.random(batch_size) * (room + 1)).astype(np.int64)
+        start -= rng.integers(0, self.patch, batch_size)
+        return series, start
+
+    def gather(self, series: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the windows whose read part begins at row ``start`` of each series.
 
         Returns
         -------
@@ -88,16 +130,6 @@ class WindowSampler:
         weights : ndarray of the same shape, or None
             Row weights of the panel.
         """
-        series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
-        series = np.minimum(series, len(self.stop) - 1)
-        # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
-        room = np.maximum(self.stop[series] - self.context - 1, 0)
-        start = (rng.random(batch_size) * (room + 1)).astype(np.int64)
-        start -= rng.integers(0, self.patch, batch_size)
-        return self.gather(series, start)
-
-    def gather(self, series: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the windows whose read part begins at row ``start`` of each series."""
         count = self.look_back + self.context + self.horizon
         first, stop = start - self.look_back, self.stop[series]
         panel = self.panel
@@ -106,3 +138,13 @@ class WindowSampler:
             return values, None
         weights = gather_rows(panel.weights, panel.indptr, series, first, stop, count)
         return values, np.nan_to_num(weights)
+
+    def covariates(self, series: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, ...] | None:
+        """Return the covariates of the same windows; see :func:`gather_covariates`."""
+        known = start + self.context
+        return gather_covariates(
+            self.panel,
+            Origins(series, known),
+            steps=self.look_back + self.context,
+            horizon=self.horizon,
+        )

@@ -189,3 +189,20 @@ def test_the_model_of_another_store_is_found_by_its_address(client, fitted, hist
     finally:
         mlflow.set_tracking_uri(None)
     pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
+
+
+def test_a_model_with_covariates_is_logged_though_its_future_is_not_known(client, history):
+    known = history.assign(event=np.tile([0.0, 1.0], 80))
+    past = known.groupby("unique_id").head(76)
+    with warnings.catch_warnings(), track():
+        warnings.simplefilter("ignore", SkillWarning)
+        model = tiny(future_covariates=["event"], target_col="y").fit(past)
+        info = log_model(model)
+        loaded = mlflow.pyfunc.load_model(info.model_uri)
+
+    appended = known.assign(y=known["y"].where(known.index.isin(past.index)))
+
+    assert info.signature.inputs.input_names() == ["unique_id", "ds", "y", "event"]
+    pd.testing.assert_frame_equal(
+        loaded.predict(appended), model.predict(past, future_df=known), check_exact=True
+    )

@@ -34,11 +34,12 @@ def backtest(
     refit: bool | int = True,
     level: float | Sequence[float] | None = None,
     quantiles: Sequence[float] | None = None,
+    static_df: Any = None,
 ) -> BacktestResult:
     """Forecast from ``n_windows`` past origins of each series and compare with what came true.
 
-    At each cutoff the forecaster sees the rows up to it and no other; ``forecaster`` itself is not
-    changed. Cutoffs are counted from the end of each series, so series may end at different times. A
+    At each cutoff the forecaster sees the rows up to it, the future covariates of the rows that judge,
+    and nothing else; ``forecaster`` itself is not changed. Cutoffs are counted from the end of each series, so series may end at different times. A
     series takes part in a window if at least ``horizon`` rows, one value among them, come before the
     cutoff. Steps whose value is missing are forecast and not scored.
 
@@ -60,6 +61,8 @@ def backtest(
         Central intervals in percent, scored by coverage, pinball loss and CRPS.
     quantiles : sequence of float, optional
         Probabilities, scored by pinball loss and CRPS.
+    static_df : frame, optional
+        The columns of ``static_covariates``, one row for each series.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def backtest(
     every = _windows_per_fit(refit=refit, n_windows=n_windows)
     columns = interval_columns(level, quantiles)
     forecaster._check_parameters()  # noqa: SLF001
-    panel, format_ = forecaster._read(df)  # noqa: SLF001
+    panel, format_ = forecaster._read(df, static_df=static_df)  # noqa: SLF001
     format_.check_names({"cutoff", "actual", "forecast", *columns})
     model = clone(forecaster)
     if model.horizon is None:
@@ -125,14 +128,17 @@ def _roll(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SkillWarning)  # the backtest itself is the verdict
                 model = clone(model)._fit_read(past, format_)  # noqa: SLF001
-        forecast = model._forecast_panel(  # noqa: SLF001
-            None if number % every == 0 else past, horizon, probabilities
+        rows = window.future(panel)
+        ahead = None
+        if panel.covariates is not None and panel.covariates.future.shape[1]:
+            ahead = panel.covariates.future[rows]
+        forecast = model._say(  # noqa: SLF001
+            None if number % every == 0 else past, horizon, probabilities, ahead
         )
         folds.put(MODEL, number, series, forecast.point, forecast.quantiles)
         for method in BASELINES:
             forecast = panel_forecast(method, past, horizon, season, probabilities)
             folds.put(method, number, series, forecast.point, forecast.quantiles)
-        rows = window.future(panel)
         folds.actual[number, series] = panel.values[rows]
         folds.times[number, series] = panel.times[rows]
         folds.cutoffs[number, series] = past.last_times

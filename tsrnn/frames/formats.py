@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import DataError
+from tsrnn.frames.covariates import CovariateColumns
 from tsrnn.frames.stamps import write_times
 
 __all__ = ["FrameFormat"]
@@ -39,6 +40,8 @@ class FrameFormat:
         The times of a long frame are its index.
     time_first : bool, default False
         Time is the first level of a (series, time) index.
+    covariates : CovariateColumns
+        Columns beside the target, and what they hold.
     """
 
     kind: Literal["long", "indexed", "wide", "series"]
@@ -51,6 +54,7 @@ class FrameFormat:
     written: str = "native"
     time_in_index: bool = False
     time_first: bool = False
+    covariates: CovariateColumns = field(default_factory=CovariateColumns)
 
     @property
     def single(self) -> bool:
@@ -209,4 +213,5 @@ class FrameFormat:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> FrameFormat:
         """Return the format that :meth:`to_dict` wrote."""
-        return cls(**saved)
+        columns = CovariateColumns.from_dict(saved.get("covariates", {}))
+        return cls(**{**saved, "covariates": columns})

@@ -33,6 +33,8 @@ class Filled:
         Number of added steps.
     first_gap : int
         Given row that follows the first of them.
+    offset : ndarray of int64, shape (given rows,), optional
+        Row of each given row; None: nothing was added.
     """
 
     values: np.ndarray
@@ -42,6 +44,15 @@ class Filled:
     given: np.ndarray
     gap_steps: int = 0
     first_gap: int = 0
+    offset: np.ndarray | None = None
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Return columns (given rows, column) with NaN at the added steps."""
+        if self.offset is None:
+            return columns
+        full = np.full((len(self.times), columns.shape[1]), np.nan)
+        full[self.offset] = columns
+        return full
 
 
 def fill_gaps(
@@ -79,7 +90,8 @@ def fill_gaps(
         spread[offset] = weights
         weights = spread
     added = rows - len(layout.times)
-    return Filled(full, times, weights, indptr, values, added, int((steps > 1).argmax()) + 1)
+    first_gap = int((steps > 1).argmax()) + 1
+    return Filled(full, times, weights, indptr, values, added, first_gap, offset)
 
 
 def _check_not_empty(axis: TimeAxis, layout: Layout, lengths: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,13 @@ class Layout:
     def arrange(self, values: np.ndarray) -> np.ndarray:
         """Return ``values`` (rows,) of the caller in the panel's order (a view where nothing moves)."""
         return values if self.order is None else values[self.order]
+
+    def keep(self, rows: np.ndarray) -> Layout:
+        """Return the layout of the rows where ``rows`` (bool) holds, some of each series."""
+        counts = np.add.reduceat(rows, self.indptr[:-1], dtype=np.int64)
+        order = np.arange(len(rows)) if self.order is None else self.order
+        indptr = np.append(0, np.cumsum(counts))
+        return replace(self, indptr=indptr, times=self.times[rows], order=order[rows])
 
     def series_of(self, row: int) -> int:
         """Return the series of a row."""

@@ -8,16 +8,18 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from tsrnn.calendars.axis import PER_SECOND, TimeAxis
+from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import DataError, DataWarning, warn
 from tsrnn.frames.axes import check_axis, settle_axis
+from tsrnn.frames.beside import parameters_of, read_beside
+from tsrnn.frames.covariates import CovariateColumns
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.gaps import Filled, fill_gaps
 from tsrnn.frames.layout import Layout, lay_out
 from tsrnn.frames.numeric import read_numbers
 from tsrnn.frames.regular import regularize
 from tsrnn.frames.sources import Source, open_source
-from tsrnn.frames.stamps import Stamps, read_stamps
+from tsrnn.frames.stamps import Stamps, in_unit_of, read_stamps
 from tsrnn.panel import Panel
 
 __all__ = ["FrameFormat", "read_panel", "regularize"]
@@ -34,6 +36,8 @@ def read_panel(
     freq: Any = None,
     calendar: Any = None,
     weight_col: Any = None,
+    covariates: CovariateColumns | None = None,
+    static_df: Any = None,
     like: FrameFormat | None = None,
     axis: TimeAxis | None = None,
 ) -> tuple[Panel, FrameFormat]:
@@ -51,6 +55,11 @@ def read_panel(
         Trading sessions: an exchange ("XNYS"), days without a session, or a CustomBusinessDay.
     weight_col : str, optional
         Column of row weights, finite and not negative.
+    covariates : CovariateColumns, optional
+        Names of columns beside the target. With columns that are known in advance, the rows after the
+        newest value of each series are its known future, not its history.
+    static_df : frame, optional
+        The static columns, one row for each series.
     like, axis : FrameFormat and TimeAxis, optional
         What was fitted: the frame must have the same kind of columns and the same step; one row
         per series is enough, and any series may come.
@@ -77,12 +86,14 @@ def read_panel(
     DataWarning
         Values or rows are missing, or future sessions follow the weekday pattern; once per call.
     """
+    covariates = CovariateColumns() if covariates is None else covariates
     source = open_source(
         df,
         id_col=id_col,
         time_col=time_col,
         target_col=target_col,
         weight_col=weight_col,
+        beside=parameters_of(covariates, static=static_df is None),
         like=like,
     )
     if len(source.times) == 0:
@@ -90,7 +101,7 @@ def read_panel(
     time_name = _called(source.format.time_name, "the index")
     stamps = read_stamps(source.times, time_name)
     if axis is not None:
-        stamps = _in_unit_of(axis, stamps, time_name)
+        stamps = in_unit_of(axis, stamps, time_name)
     layout, values, weights = _arrange(source, stamps)
     target_name = _called(source.format.target_name, "the target", upper=True)
     _check_values(values, layout, stamps.bare, target_name)
@@ -101,52 +112,47 @@ def read_panel(
         )
     else:
         check_axis(axis, layout, time_name)
-    filled = fill_gaps(axis, layout, values, weights)
-    notes = [*_missing_notes(filled, layout, axis, target_name), *notes]
+    beside, history, past = None, None, layout
+    if covariates or static_df is not None:
+        history = _history(values, layout, ends=bool(covariates.future))
+        beside = read_beside(
+            source,
+            layout,
+            history,
+            stamps.bare,
+            columns=covariates,
+            fitted=like is not None,
+            static_df=static_df,
+        )
+        past, values = layout.keep(history), values[history]
+        weights = None if weights is None else weights[history]
+    filled = fill_gaps(axis, past, values, weights)
+    notes = [*_missing_notes(filled, past, axis, target_name), *notes]
+    if beside is not None:
+        notes += beside.notes
     if notes:
         warn(" ".join(notes), DataWarning)
     panel = Panel(filled.values, filled.indptr, layout.ids, filled.times, axis, filled.weights)
-    return panel, replace(source.format, written=stamps.written)
+    form = replace(source.format, written=stamps.written)
+    if beside is None or history is None:
+        return panel, form
+    panel = replace(panel, covariates=beside.panel(filled, history, axis, layout))
+    return panel, replace(form, covariates=beside.columns)
+
+
+def _history(values: np.ndarray, layout: Layout, *, ends: bool) -> np.ndarray:
+    """Return which rows are history: where it ``ends`` with the newest value, those up to it."""
+    if not ends:
+        return np.ones(len(values), dtype=bool)
+    row = np.arange(len(values))
+    newest = np.maximum.reduceat(np.where(np.isnan(values), -1, row), layout.indptr[:-1])
+    newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)  # no value at all: all rows
+    return row <= np.repeat(newest, np.diff(layout.indptr))
 
 
 def _called(name: Any, nameless: str, *, upper: bool = False) -> str:
     text = nameless if name is None else f"column {name!r}"
     return text[0].upper() + text[1:] if upper else text
-
-
-def _in_unit_of(axis: TimeAxis, stamps: Stamps, name: str) -> Stamps:
-    """Return new times in the unit of the fitted ones, exactly."""
-    bare, times = stamps.bare, stamps.times
-    periods = axis.kind == "period" and bare.freq != axis.freq
-    if bare.kind != axis.kind or (bare.tz is None) != (axis.tz is None) or periods:
-        raise DataError(
-            f"Times in {name} must be like the fitted ones, {_kind_text(axis)}. Got {_kind_text(bare)}. "
-            "Convert them with pd.to_datetime, .dt.tz_localize or .dt.to_timestamp."
-        )
-    if bare.kind == "datetime" and bare.unit != axis.unit:
-        old, new = PER_SECOND[bare.unit], PER_SECOND[axis.unit]
-        if new >= old:
-            limit = np.iinfo(np.int64).max // (new // old)
-            if np.abs(times).max() > limit:
-                raise DataError(
-                    f"Times in {name} must lie within the range of datetime64[{axis.unit}]. "
-                    f"Got {bare.label(times[np.abs(times).argmax()])}. Correct it, or fit on times in a coarser unit."
-                )
-            times = times * (new // old)
-        else:
-            if (times % (old // new)).any():
-                raise DataError(
-                    f"Times in {name} must be whole {axis.unit}, as those fitted. "
-                    f"Got {bare.label(times[(times % (old // new)).argmax()])}. Round them with .dt.round({axis.unit!r})."
-                )
-            times = times // (old // new)
-    return Stamps(times, axis, stamps.written)
-
-
-def _kind_text(axis: TimeAxis) -> str:
-    if axis.kind == "datetime":
-        return f"datetimes in the zone {axis.tz}" if axis.tz else "datetimes without a time zone"
-    return f"periods of frequency {axis.freq!r}" if axis.kind == "period" else "integers"
 
 
 def _arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.ndarray | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pandas as pd
@@ -45,6 +46,8 @@ class Source:
         Series of each row.
     weights : Series of shape (rows,), optional
         Importance of each row.
+    beside : dict of str to Series of shape (rows,), optional
+        Covariates by name.
     """
 
     format: FrameFormat
@@ -52,6 +55,7 @@ class Source:
     values: pd.Series | pd.DataFrame
     ids: pd.Series | None = None
     weights: pd.Series | None = None
+    beside: Mapping[Any, pd.Series] = field(default_factory=dict)
 
 
 def open_source(
@@ -61,9 +65,15 @@ def open_source(
     time_col: Any = None,
     target_col: Any = None,
     weight_col: Any = None,
+    beside: Mapping[Any, str] | None = None,
     like: FrameFormat | None = None,
 ) -> Source:
-    """Return the used columns of a frame, found by name or as in the frame ``like``."""
+    """Return the used columns of a frame, found by name or as in the frame ``like``.
+
+    ``beside`` maps the name of each covariate to the parameter that names it.
+    """
+    beside = {} if beside is None else beside
+    taken = {*beside} if weight_col is None else {weight_col, *beside}
     if isinstance(target_col, (list, tuple)) or isinstance(id_col, (list, tuple)):
         raise DataError(
             "'id_col' and 'target_col' must each name one column. "
@@ -76,14 +86,37 @@ def open_source(
     if isinstance(df, pd.Series):
         source = _from_series(df, weight_col)
     elif isinstance(df, pd.DataFrame) and isinstance(df.index, pd.MultiIndex):
-        source = _from_multiindex(df, time_col, target_col, weight_col)
+        source = _from_multiindex(df, time_col, target_col, weight_col, taken)
     else:
-        source = _from_table(df, id_col, time_col, target_col, weight_col, like)
+        source = _from_table(df, id_col, time_col, target_col, weight_col, taken, like)
     if like is not None and _shape(source.format) != _shape(like):
         raise DataError(
             f"df must be of the kind that was fitted, {_text(like)}. Got {_text(source.format)}."
         )
-    return source
+    return replace(source, beside=_beside(df, source, weight_col, beside)) if beside else source
+
+
+def _beside(
+    df: Any, source: Source, weight_col: Any, beside: Mapping[Any, str]
+) -> dict[Any, pd.Series]:
+    """Return the covariates by name; they are columns of their own."""
+    name, parameter = next(iter(beside.items()))
+    form = source.format
+    if form.kind in {"wide", "series"}:
+        raise DataError(
+            f"Covariates need {_KINDS['indexed']} or a long frame. Got {parameter}=[{name!r}, ...] and {_text(form)}. "
+            "Make it long with df.melt() or df.reset_index()."
+        )
+    table = open_table(df)
+    for name, parameter in beside.items():
+        if name in {form.id_name, form.time_name, form.target_name, weight_col}:
+            raise DataError(
+                f"A covariate must be a column beside series, time, target and weights. Got {name!r} ({parameter}). "
+                "Leave it out there, or copy it to a column of its own."
+            )
+        if name not in table.kinds:
+            raise missing_column(parameter, name, list(table.kinds))
+    return {name: table.column(name) for name in beside}
 
 
 def _shape(kind: FrameFormat) -> tuple[str, bool, bool]:
@@ -102,7 +135,7 @@ def _from_series(column: pd.Series, weight_col: Any) -> Source:
         )
     if isinstance(column.index, pd.MultiIndex):
         name = "y" if column.name is None else column.name
-        source = _from_multiindex(column.to_frame(name), None, name, None)
+        source = _from_multiindex(column.to_frame(name), None, name, None, set())
         return replace(source, format=replace(source.format, target_name=column.name))
     kind = FrameFormat(
         "series", has_ids=False, time_name=column.index.name, target_name=column.name
@@ -118,7 +151,9 @@ def _index_times(index: pd.Index) -> pd.Series:
     )
 
 
-def _from_multiindex(df: pd.DataFrame, time_col: Any, target_col: Any, weight_col: Any) -> Source:
+def _from_multiindex(
+    df: pd.DataFrame, time_col: Any, target_col: Any, weight_col: Any, taken: set[Any]
+) -> Source:
     table = open_table(df)
     index = cast(pd.MultiIndex, df.index)
     if index.nlevels != 2:
@@ -127,7 +162,7 @@ def _from_multiindex(df: pd.DataFrame, time_col: Any, target_col: Any, weight_co
             "Join the levels that name a series into one."
         )
     level = _time_level(index, time_col)
-    free = [name for name in table.kinds if name != weight_col]
+    free = [name for name in table.kinds if name not in taken]
     if target_col is not None and target_col not in table.kinds:
         raise missing_column("target_col", target_col, list(table.kinds))
     target = single_target(free) if target_col is None else target_col
@@ -171,7 +206,13 @@ def _weights(table: Table, weight_col: Any) -> pd.Series | None:
 
 
 def _from_table(
-    df: Any, id_col: Any, time_col: Any, target_col: Any, weight_col: Any, like: FrameFormat | None
+    df: Any,
+    id_col: Any,
+    time_col: Any,
+    target_col: Any,
+    weight_col: Any,
+    taken: set[Any],
+    like: FrameFormat | None,
 ) -> Source:
     table = open_table(df)
     named = {name for name in (id_col, target_col, weight_col) if name is not None}
@@ -180,10 +221,9 @@ def _from_table(
         and df.index.name is not None
         and df.index.name in named - set(table.kinds)
     ):
-        return _from_table(df.reset_index(), id_col, time_col, target_col, weight_col, like)
+        return _from_table(df.reset_index(), id_col, time_col, target_col, weight_col, taken, like)
     if table.backend == "pandas" and _time_in_index(table, df, time_col):
-        return _from_time_index(table, df, id_col, target_col, weight_col, like)
-    taken = set() if weight_col is None else {weight_col}
+        return _from_time_index(table, df, id_col, target_col, weight_col, taken, like)
     columns = find_columns(
         table, id_col=id_col, time_col=time_col, target_col=target_col, taken=taken
     )
@@ -236,10 +276,10 @@ def _from_time_index(
     id_col: Any,
     target_col: Any,
     weight_col: Any,
+    taken: set[Any],
     like: FrameFormat | None,
 ) -> Source:
     times = _index_times(df.index)
-    taken = set() if weight_col is None else {weight_col}
     wide = like is not None and like.kind == "wide"
     columns = None
     if not wide:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.calendars.axis import PER_SECOND
 from tsrnn.exceptions import DataError
 
-__all__ = ["Stamps", "is_time_like", "read_stamps", "write_times"]
+__all__ = ["Stamps", "in_unit_of", "is_time_like", "read_stamps", "write_times"]
 
 # Text is read in one of these forms, the same in every row, or refused.
 _TEXT_FORMS = (
@@ -208,3 +209,38 @@ def write_times(axis: TimeAxis, times: np.ndarray, written: str) -> Any:
     if "%" in written:
         return pd.Index(cast(pd.DatetimeIndex, index).strftime(written))
     return index.astype(cast(Any, written))
+
+
+def in_unit_of(axis: TimeAxis, stamps: Stamps, name: str) -> Stamps:
+    """Return new times in the unit of the fitted ones, exactly."""
+    bare, times = stamps.bare, stamps.times
+    periods = axis.kind == "period" and bare.freq != axis.freq
+    if bare.kind != axis.kind or (bare.tz is None) != (axis.tz is None) or periods:
+        raise DataError(
+            f"Times in {name} must be like the fitted ones, {_kind_text(axis)}. Got {_kind_text(bare)}. "
+            "Convert them with pd.to_datetime, .dt.tz_localize or .dt.to_timestamp."
+        )
+    if bare.kind == "datetime" and bare.unit != axis.unit:
+        old, new = PER_SECOND[bare.unit], PER_SECOND[axis.unit]
+        if new >= old:
+            limit = np.iinfo(np.int64).max // (new // old)
+            if np.abs(times).max() > limit:
+                raise DataError(
+                    f"Times in {name} must lie within the range of datetime64[{axis.unit}]. "
+                    f"Got {bare.label(times[np.abs(times).argmax()])}. Correct it, or fit on times in a coarser unit."
+                )
+            times = times * (new // old)
+        else:
+            if (times % (old // new)).any():
+                raise DataError(
+                    f"Times in {name} must be whole {axis.unit}, as those fitted. "
+                    f"Got {bare.label(times[(times % (old // new)).argmax()])}. Round them with .dt.round({axis.unit!r})."
+                )
+            times = times // (old // new)
+    return Stamps(times, axis, stamps.written)
+
+
+def _kind_text(axis: TimeAxis) -> str:
+    if axis.kind == "datetime":
+        return f"datetimes in the zone {axis.tz}" if axis.tz else "datetimes without a time zone"
+    return f"periods of frequency {axis.freq!r}" if axis.kind == "period" else "integers"

@@ -15,6 +15,7 @@ from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.learning.validation import Correction, Validation, calibrate, correct
+from tsrnn.nn.covariates import ColumnEncoder, Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.panel import Panel
@@ -87,6 +88,7 @@ class Learner:
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows."""
         network = ForecastNetwork.build(self.network, torch.Generator().manual_seed(seed))
+        standardise(network, sampler)
         start_from_reference(network, sampler, np.random.default_rng(seed))
         return network
 
@@ -199,12 +201,15 @@ def start_from_reference(
     positions = network.positions(sampler.context)
     most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
     batch = max(1, min(256, 4 * most // len(positions)))
-    drawn, weights = sampler.draw(batch, rng)
+    places = sampler.places(batch, rng)
+    drawn, weights = sampler.gather(*places)
+    beside = sampler.covariates(*places)
+    covariates = None if beside is None else Covariates(*map(torch.from_numpy, beside))
     values = torch.from_numpy(drawn)
     represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.relative_references(represented, scale, positions)
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    head = network(values[:, : values.shape[1] - plan.horizon])
+    head = network(values[:, : values.shape[1] - plan.horizon], covariates=covariates)
     target = network.relative_target(values[:, rows], head)
     importance = (~target.isnan()).float()
     if weights is not None:
@@ -223,6 +228,16 @@ def start_from_reference(
     )
     if shape:
         network.output.calibrate(residual)
+
+
+def standardise(network: ForecastNetwork, sampler: WindowSampler) -> None:
+    """Take mean and spread of the covariates from the rows that windows are drawn from."""
+    if network.covariates is None:
+        return
+    past = sampler.panel.take_rows(np.zeros_like(sampler.stop), sampler.stop).covariates
+    for name in ("future", "past", "static"):
+        encoder: ColumnEncoder = getattr(network.covariates, name)
+        encoder.standardise(torch.from_numpy(getattr(past, name)))
 
 
 def _ignore(step: int, metrics: dict[str, float]) -> None:

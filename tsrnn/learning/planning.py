@@ -8,11 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from tsrnn.exceptions import DataError, ParameterError
+from tsrnn.frames.covariates import CovariateColumn, CovariateColumns
 from tsrnn.learning.seasonality import detect_seasons
+from tsrnn.nn.covariates import Column, CovariatePlan
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins
 
-__all__ = ["DataPlan", "Split", "plan_data", "split_panel"]
+__all__ = ["DataPlan", "Split", "plan_covariates", "plan_data", "split_panel"]
 
 VALIDATION_ORIGINS = 256
 MANY_SERIES = 100
@@ -118,6 +120,29 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     steps = min(wishes.max_steps, max(200, int(20 * np.sqrt(rows / patch))))
     batch = min(wishes.batch_size, max(8, rows // (2 * patch * max(1, context // patch // 16))))
     return DataPlan(horizon, seasons, patch, context, representation, steps, batch)
+
+
+def plan_covariates(panel: Panel, columns: CovariateColumns) -> CovariatePlan | None:
+    """Return which covariates a network reads, and the categories that the panel shows of each."""
+    if panel.covariates is None:
+        return None
+
+    def shown(kind: tuple[CovariateColumn, ...], rows: np.ndarray) -> tuple[Column, ...]:
+        return tuple(
+            None if column.categories is None else _codes(rows[:, i])
+            for i, column in enumerate(kind)
+        )
+
+    given = panel.covariates
+    return CovariatePlan(
+        shown(columns.future, given.future),
+        shown(columns.past, given.past),
+        shown(columns.static, given.static),
+    )
+
+
+def _codes(values: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(code) for code in np.unique(values[values > 0]))
 
 
 def choose_seasons(panel: Panel, season: int | None, horizon: int) -> tuple[int, ...]:

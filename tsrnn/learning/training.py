@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.learning.training_plan import TrainingPlan
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.windows import WindowSampler
 
@@ -33,6 +34,7 @@ TARGETS = 256  # of a window, about: a long horizon is forecast from some of its
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
+_Batch = tuple[Tensor, Tensor, Covariates | None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def training_loss(
     weights: Tensor | None,
     generator: torch.Generator | None = None,
     steps: Tensor | None = None,
+    covariates: Covariates | None = None,
 ) -> Tensor:
     """Return the mean loss over every step of every window that has a known target.
 
@@ -72,9 +75,12 @@ def training_loss(
         Source of dropout.
     steps : Tensor of int64, optional
         Recurrent steps to forecast from; all when not given.
+    covariates : Covariates, optional
+        Of the same rows.
     """
     plan = network.plan
-    head = network(values[:, : values.shape[1] - plan.horizon], generator, steps)
+    past = values[:, : values.shape[1] - plan.horizon]
+    head = network(past, generator, steps, covariates)
     positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
     positions = positions if steps is None else positions[steps]
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
@@ -162,11 +168,14 @@ class _Batches:
     def __len__(self) -> int:
         return self.plan.check_every
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[_Batch]:
         for _ in range(self.plan.check_every):
-            values, weights = self.sampler.draw(self.plan.batch_size, self.rng)
+            places = self.sampler.places(self.plan.batch_size, self.rng)
+            values, weights = self.sampler.gather(*places)
             empty = np.empty(0) if weights is None else weights
-            yield torch.from_numpy(values), torch.from_numpy(empty)
+            beside = self.sampler.covariates(*places)
+            covariates = None if beside is None else Covariates(*map(torch.from_numpy, beside))
+            yield torch.from_numpy(values), torch.from_numpy(empty), covariates
 
 
 class _TrainingModule(pl.LightningModule):
@@ -207,13 +216,13 @@ class _TrainingModule(pl.LightningModule):
         """Score the weights that training begins with: they are a candidate, too."""
         self._score(self.averaged)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def training_step(self, batch: _Batch, batch_index: int) -> None:
         """Take one optimiser step on one batch of windows."""
         del batch_index
         if self.step >= self.plan.max_steps:
             self.trainer.should_stop = True
             return
-        values, weights = batch
+        values, weights, covariates = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
@@ -223,6 +232,7 @@ class _TrainingModule(pl.LightningModule):
             weights if weights.numel() else None,
             self.dropout_generator,
             self._steps(values),
+            covariates,
         )
         optimizer.zero_grad()
         loss.backward()

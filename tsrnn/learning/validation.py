@@ -160,7 +160,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     if network.plan.horizon != validation.horizon:
         return None
     reading = validation.reading(network)
-    head = network.say(reading.rows, reading.state)
+    head = network.say(reading.rows, reading.state, reading.covariates)
     truth = torch.from_numpy(validation.truth)
     widening = None
     if isinstance(network.output, QuantileOutput):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
 from tsrnn.nn.outputs import HeadValues, Output
@@ -31,13 +32,17 @@ class Network(Protocol):
     def path_factor(self) -> Tensor:
         """Cholesky factor of the copula of paths."""
 
-    def read(self, values: Tensor, state: State | None = None) -> State:
+    def read(
+        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+    ) -> State:
         """Return the state after reading the rows."""
 
-    def say(self, values: Tensor, state: State) -> Any:
+    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Any:
         """Return what is said after the newest row."""
 
-    def advance(self, values: Tensor, state: State) -> tuple[Any, State]:
+    def advance(
+        self, values: Tensor, state: State, covariates: Covariates | None = None
+    ) -> tuple[Any, State]:
         """Read the newest patch, and say what comes after it."""
 
     def quantiles(self, said: Any, probability: Tensor, /) -> Tensor:
@@ -81,26 +86,32 @@ class NetworkEnsemble(nn.Module):
     def _networks(self) -> list[ForecastNetwork]:
         return list(self.members)  # type: ignore[arg-type]
 
-    def read(self, values: Tensor, state: State | None = None) -> State:
+    def read(
+        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+    ) -> State:
         """Return the members' states after reading the rows; see :meth:`ForecastNetwork.read`."""
         before = [None] * len(self.members) if state is None else self._split(state)
         after = [
-            network.read(values, own) for network, own in zip(self._networks, before, strict=True)
+            network.read(values, own, covariates)
+            for network, own in zip(self._networks, before, strict=True)
         ]
         return _joined(after)
 
-    def say(self, values: Tensor, state: State) -> Said:
+    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Said:
         """Return what each member says; see :meth:`ForecastNetwork.say`."""
         states = self._split(state)
         return [
-            network.say(values, own) for network, own in zip(self._networks, states, strict=True)
+            network.say(values, own, covariates)
+            for network, own in zip(self._networks, states, strict=True)
         ]
 
-    def advance(self, values: Tensor, state: State) -> tuple[Said, State]:
+    def advance(
+        self, values: Tensor, state: State, covariates: Covariates | None = None
+    ) -> tuple[Said, State]:
         """Read the newest patch and say the horizon after it; see :meth:`ForecastNetwork.advance`."""
         states = self._split(state)
         both = [
-            network.advance(values, own)
+            network.advance(values, own, covariates)
             for network, own in zip(self._networks, states, strict=True)
         ]
         return [head for head, _ in both], _joined([after for _, after in both])

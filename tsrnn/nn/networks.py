@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from tsrnn.nn.covariates import CovariateInputs, CovariatePlan, Covariates, Encoded
 from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
+from tsrnn.nn.response import FutureResponse
 from tsrnn.nn.scaling import (
     CausalScale,
     causal_scale,
@@ -52,6 +54,8 @@ class NetworkPlan:
     output : str
         See :func:`~tsrnn.nn.outputs.make_output`.
     quantiles : tuple of float
+    covariates : CovariatePlan, optional
+        Columns beside the target.
     """
 
     horizon: int
@@ -66,6 +70,7 @@ class NetworkPlan:
     dropout: float
     output: str
     quantiles: tuple[float, ...]
+    covariates: CovariatePlan | None = None
 
     @property
     def segment(self) -> int:
@@ -84,18 +89,33 @@ class NetworkPlan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkPlan:
         """Undo :meth:`to_dict`."""
-        lists = {name: tuple(values[name]) for name in ("seasons", "quantiles")}
-        return cls(**{**values, **lists})
+        read: dict[str, Any] = {name: tuple(values[name]) for name in ("seasons", "quantiles")}
+        if values.get("covariates") is not None:
+            read["covariates"] = CovariatePlan.from_dict(values["covariates"])
+        return cls(**{**values, **read})
+
+
+class _Newest(NamedTuple):
+    """What the network sees at the newest row."""
+
+    features: Tensor
+    represented: Tensor
+    scale: CausalScale
+    position: Tensor
+    columns: Encoded | None
 
 
 class ForecastNetwork(nn.Module):
     """A recurrent network that says, at every step it reads, what comes next.
 
     All methods take rows of raw values, float64, NaN where nothing was observed, of which the first
-    ``plan.look_back`` only serve as the past of the others.
+    ``plan.look_back`` only serve as the past of the others, and with ``plan.covariates`` the covariates
+    of these rows.
     """
 
     path_factor: Tensor
+    covariates: CovariateInputs | None
+    response: FutureResponse | None
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
@@ -103,12 +123,27 @@ class ForecastNetwork(nn.Module):
         lags = [season for season in plan.seasons if season > 1]
         references = len(reference_names(plan.seasons))
         features = plan.patch * (2 + len(lags)) + 4
+        seen_ahead = 0
+        self.covariates = self.response = None
+        if plan.covariates is not None:
+            inputs = CovariateInputs(plan.covariates, patch=plan.patch, horizon=plan.horizon)
+            self.covariates = inputs
+            features += inputs.size
+            if plan.covariates.future:
+                self.response = FutureResponse(
+                    inputs.future,
+                    inner_size=plan.hidden_size + features,
+                    hidden_size=plan.hidden_size,
+                    horizon=plan.horizon,
+                    seasons=plan.seasons,
+                )
+                seen_ahead = self.response.seen_size
         self.encoder = RecurrentEncoder(
             features, plan.hidden_size, plan.num_layers, cell=plan.cell, dropout=plan.dropout
         )
         self.head = MixtureHead(
             state_size=plan.hidden_size,
-            feature_size=features,
+            feature_size=features + seen_ahead,
             hidden_size=plan.hidden_size,
             horizon=plan.horizon,
             references=references,
@@ -130,11 +165,28 @@ class ForecastNetwork(nn.Module):
         network.to_empty(device="cpu")
         network.encoder.initialise(generator)
         network.head.initialise(generator)
+        for block in (network.covariates, network.response):
+            if block is not None:
+                block.initialise(generator)
+        network._take_missing_as_average()
         with torch.device("cpu"):
             fresh = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         network.output.load_state_dict(fresh.state_dict())
         network.path_factor.copy_(torch.eye(plan.horizon))
         return network
+
+    @torch.no_grad()
+    def _take_missing_as_average(self) -> None:
+        """Set weights of inputs that tell of missing covariates to zero: training has to find them of use."""
+        if self.covariates is None:
+            return
+        flags = torch.nonzero(self.covariates.flags).squeeze(1)
+        first = self.encoder.layers[0].get_parameter("weight_ih_l0")
+        own = first.shape[1] - self.covariates.size  # inputs before those of the covariates
+        first[:, own + flags] = 0.0
+        self.head.known.weight[:, self.plan.hidden_size + own + flags] = 0.0
+        if self.response is not None:
+            self.response.hidden.weight[:, self.plan.hidden_size + own + flags] = 0.0
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
@@ -153,11 +205,18 @@ class ForecastNetwork(nn.Module):
         stop, device = self.plan.look_back + steps, self.path_factor.device
         return torch.arange(start, stop, self.plan.patch, device=device)
 
-    def features(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
+    def features(
+        self,
+        values: Tensor,
+        scale: CausalScale,
+        positions: Tensor,
+        columns: Encoded | None = None,
+    ) -> Tensor:
         """Return what the encoder reads at each position, shape (batch, position, feature).
 
         The newest patch relative to the anchor, which of its rows were observed, its change over
-        each season, the last move of anchor and scale, the distance from the season's mean, and age.
+        each season, the last move of anchor and scale, the distance from the season's mean, and age;
+        behind them the covariates of the patch.
         """
         patch = self.plan.patch
         rows = positions[:, None] + torch.arange(1 - patch, 1, device=positions.device)
@@ -183,7 +242,10 @@ class ForecastNetwork(nn.Module):
         relative = squash(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0).float())
         seen = (~newest.isnan()).to(relative.dtype)
         aged = torch.log1p(age.clamp_max(self.plan.look_back).to(relative.dtype)) / 5
-        return torch.cat([relative, seen, aged], -1)
+        own = torch.cat([relative, seen, aged], -1)
+        if self.covariates is None or columns is None:
+            return own
+        return torch.cat([own, self.covariates(columns, positions)], -1)
 
     def relative_references(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
         """Return the reference forecasts, relative, shape (batch, position, reference, horizon)."""
@@ -197,11 +259,20 @@ class ForecastNetwork(nn.Module):
         relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
         return torch.stack(relative, -2).nan_to_num(0.0)
 
+    def encode(self, covariates: Covariates | None) -> Encoded | None:
+        """Return covariates as inputs; None where the network has none."""
+        if self.covariates is None:
+            return None
+        if covariates is None:
+            raise ValueError("a network with covariates needs those of the rows it reads")
+        return self.covariates.encode(covariates)
+
     def forward(
         self,
         values: Tensor,
         generator: torch.Generator | None = None,
         steps: Tensor | None = None,
+        covariates: Covariates | None = None,
     ) -> HeadValues:
         """Read rows and say the horizon at every recurrent step.
 
@@ -212,6 +283,8 @@ class ForecastNetwork(nn.Module):
             Source of dropout in training.
         steps : Tensor of int64, optional
             Say it at these recurrent steps only (all when not given).
+        covariates : Covariates, optional
+            Of the same rows, and of the horizon after them.
 
         Returns
         -------
@@ -219,14 +292,17 @@ class ForecastNetwork(nn.Module):
         """
         represented, scale = self.represent(values)
         positions = self.positions(values.shape[1] - self.plan.look_back)
-        features = self.features(represented, scale, positions)
+        columns = self.encode(covariates)
+        features = self.features(represented, scale, positions, columns)
         hidden, _ = self.encoder(features, generator=generator)
         if steps is not None:
             hidden, features, positions = hidden[:, steps], features[:, steps], positions[steps]
         references = self.relative_references(represented, scale, positions)
-        return self._say(hidden, features, references, scale, positions, generator)
+        return self._say(hidden, features, references, scale, positions, generator, columns)
 
-    def read(self, values: Tensor, state: State | None = None) -> State:
+    def read(
+        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+    ) -> State:
         """Return the state after reading the rows behind the look-back, a whole number of patches.
 
         Parameters
@@ -234,6 +310,8 @@ class ForecastNetwork(nn.Module):
         values : Tensor of shape (batch, look_back + step), float64
         state : tuple of Tensor, optional
             The state before the first of these rows.
+        covariates : Covariates, optional
+            Of the same rows.
         """
         plan = self.plan
         steps = values.shape[1] - plan.look_back
@@ -242,12 +320,14 @@ class ForecastNetwork(nn.Module):
             chunk = values[:, start : plan.look_back + stop]
             represented, scale = self.represent(chunk)
             positions = self.positions(stop - start)
-            _, state = self.encoder(self.features(represented, scale, positions), state)
+            some = None if covariates is None else covariates.between(start, plan.look_back + stop)
+            features = self.features(represented, scale, positions, self.encode(some))
+            _, state = self.encoder(features, state)
         if state is None:
             raise ValueError("read needs at least one row behind the look-back")
         return state
 
-    def say(self, values: Tensor, state: State) -> HeadValues:
+    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> HeadValues:
         """Say the horizon after the newest row, given the state there.
 
         Parameters
@@ -255,40 +335,41 @@ class ForecastNetwork(nn.Module):
         values : Tensor of shape (batch, step), float64
             At least ``plan.look_back + plan.patch`` newest rows.
         state : tuple of Tensor
+        covariates : Covariates, optional
+            Of the same rows, and of the horizon after them.
 
         Returns
         -------
         HeadValues of shape (batch, horizon)
         """
-        return self._after_newest(values, state)
+        return self._after_newest(state, self._newest_inputs(values, covariates))
 
-    def advance(self, values: Tensor, state: State) -> tuple[HeadValues, State]:
+    def advance(
+        self, values: Tensor, state: State, covariates: Covariates | None = None
+    ) -> tuple[HeadValues, State]:
         """Read the newest patch, given the state before it, and say the horizon after it.
 
         The same as :meth:`read` of that patch and :meth:`say`, in one computation.
         """
-        values = values[:, -(self.plan.look_back + self.plan.patch) :]
-        inputs = self._newest_inputs(values)
-        _, state = self.encoder(inputs[0], state)
-        return self._after_newest(values, state, inputs), state
+        inputs = self._newest_inputs(values, covariates)
+        _, state = self.encoder(inputs.features, state)
+        return self._after_newest(state, inputs), state
 
-    def _newest_inputs(self, values: Tensor) -> tuple[Tensor, Tensor, CausalScale, Tensor]:
-        """Features, represented values, scale and position of the newest row."""
-        represented, scale = self.represent(values)
-        position = torch.tensor([values.shape[1] - 1], device=values.device)
-        return self.features(represented, scale, position), represented, scale, position
+    def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Newest:
+        rows = self.plan.look_back + self.plan.patch
+        represented, scale = self.represent(values[:, -rows:])
+        position = torch.tensor([represented.shape[1] - 1], device=values.device)
+        columns = self.encode(
+            None if covariates is None else covariates.newest(represented.shape[1])
+        )
+        features = self.features(represented, scale, position, columns)
+        return _Newest(features, represented, scale, position, columns)
 
-    def _after_newest(
-        self,
-        values: Tensor,
-        state: State,
-        inputs: tuple[Tensor, Tensor, CausalScale, Tensor] | None = None,
-    ) -> HeadValues:
-        values = values[:, -(self.plan.look_back + self.plan.patch) :]
-        features, represented, scale, position = inputs or self._newest_inputs(values)
+    def _after_newest(self, state: State, newest: _Newest) -> HeadValues:
+        features, represented, scale, position, columns = newest
         references = self.relative_references(represented, scale, position)
         hidden = state[0][-1].unsqueeze(1)  # (batch, 1, hidden)
-        said = self._say(hidden, features, references, scale, position, None)
+        said = self._say(hidden, features, references, scale, position, None, columns)
         return HeadValues(*(part.squeeze(1) for part in said))
 
     def _say(
@@ -299,16 +380,24 @@ class ForecastNetwork(nn.Module):
         scale: CausalScale,
         positions: Tensor,
         generator: torch.Generator | None,
+        columns: Encoded | None,
     ) -> HeadValues:
+        seen = features
+        if self.response is not None and columns is not None:
+            inner = torch.cat([hidden, features], -1)
+            rows = self.response.rows(columns.future, positions)
+            seen = torch.cat([features, self.response.seen(rows)], -1)
         said: HeadValues = self.head(
             hidden,
-            features,
+            seen,
             references,
             anchor=scale.anchor[:, positions],
             scale=scale.scale[:, positions],
             generator=generator,
         )
-        return said
+        if self.response is None:
+            return said
+        return said._replace(location=said.location + said.unit * self.response(inner, rows))
 
     # ---- back to the units of the data ----------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 
@@ -25,7 +26,13 @@ def stratified_uniforms(paths: int, steps: int, generator: torch.Generator) -> T
     return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE).T
 
 
-def shift_paths(network: Network, values: Tensor, state: State, noise: Tensor) -> Tensor:
+def shift_paths(
+    network: Network,
+    values: Tensor,
+    state: State,
+    noise: Tensor,
+    covariates: Covariates | None = None,
+) -> Tensor:
     """Roll a one-step network on by its own samples (ancestral sampling).
 
     Parameters
@@ -38,28 +45,38 @@ def shift_paths(network: Network, values: Tensor, state: State, noise: Tensor) -
         State after the newest row.
     noise : Tensor of shape (path, horizon)
         Uniforms, common to all series.
+    covariates : Covariates, optional
+        Of the same rows, and of the horizon after them.
 
     Returns
     -------
     Tensor of shape (batch, path, horizon), float64
     """
     paths, horizon = noise.shape
+    if covariates is not None:
+        covariates = covariates.newest(network.plan.look_back + 1).repeat(paths)
     rows = values[:, -(network.plan.look_back + 1) :].repeat_interleave(paths, 0)
     state = tuple(part.repeat_interleave(paths, 1) for part in state)
     uniforms = noise.repeat(len(values), 1)  # (batch * path, horizon)
     drawn = []
-    head = network.say(rows, state)
+    head = network.say(rows, state, covariates)
     for step in range(horizon):
         sample = network.quantiles(head, uniforms[:, step, None, None])[:, 0, 0]
         drawn.append(sample)
         rows = torch.cat([rows[:, 1:], sample[:, None]], 1)
         if step + 1 < horizon:
-            head, state = network.advance(rows, state)
+            covariates = None if covariates is None else covariates.after(1)
+            head, state = network.advance(rows, state, covariates)
     return torch.stack(drawn, 1).reshape(len(values), paths, horizon)
 
 
 def direct_paths(
-    network: Network, values: Tensor, state: State, noise: Tensor, context: int
+    network: Network,
+    values: Tensor,
+    state: State,
+    noise: Tensor,
+    context: int,
+    covariates: Covariates | None = None,
 ) -> Tensor:
     """Join the margins of a direct forecast to paths, block after block.
 
@@ -77,6 +94,8 @@ def direct_paths(
         Uniforms, common to all series.
     context : int
         Rows of a path that the next block is forecast from.
+    covariates : Covariates, optional
+        Of the same rows, and of the horizon after them.
 
     Returns
     -------
@@ -84,7 +103,7 @@ def direct_paths(
     """
     plan = network.plan
     paths, horizon = noise.shape
-    head = network.say(values, state)
+    head = network.say(values, state, covariates)
     block = _coupled(network, noise[:, : plan.horizon])
     uniforms = block.T.expand(len(values), -1, -1)  # (batch, horizon, path)
     drawn = network.quantiles(head, uniforms).transpose(1, 2)  # (batch, path, horizon)
@@ -93,7 +112,10 @@ def direct_paths(
         past = values.unsqueeze(1).expand(-1, paths, -1)
         rows = torch.cat([past, drawn], 2).flatten(0, 1)
         rows = _newest(rows, plan.look_back + context)
-        head = network.say(rows, network.read(rows))
+        known = None
+        if covariates is not None:
+            known = covariates.after(start).newest(rows.shape[1]).repeat(paths)
+        head = network.say(rows, network.read(rows, covariates=known), known)
         block = _coupled(network, noise[:, start : start + plan.horizon])
         uniforms = block.repeat(len(values), 1).unsqueeze(-1)  # (batch * path, horizon, 1)
         sample = network.quantiles(head, uniforms)[..., 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from mlflow.utils.environment import (
 from mlflow.utils.model_utils import _get_flavor_configuration
 
 import tsrnn
-from tsrnn.exceptions import ParameterError, TsrnnError
+from tsrnn.exceptions import DataError, ParameterError, TsrnnError
 from tsrnn.tracking.record import past_frame
 
 with warnings.catch_warnings():
@@ -218,8 +219,10 @@ def _signature(forecaster: Any, example: Any) -> ModelSignature:
     params = ParamSchema(
         [ParamSpec("horizon", "long", 0), ParamSpec("level", "double", [], shape=(-1,))]
     )
-    inputs = _schema(example)
-    outputs = None if inputs is None else _schema(forecaster.predict(horizon=1), history=False)
+    inputs, outputs = _schema(example), None
+    if inputs is not None:
+        with suppress(DataError):  # future covariates that are not known yet
+            outputs = _schema(forecaster.predict(horizon=1), history=False)
     return ModelSignature(inputs=inputs, outputs=outputs, params=params)
 
 
@@ -232,7 +235,9 @@ def _schema(frame: Any, *, history: bool = True) -> Schema | None:
         kind = getattr(dtype, "kind", "O")
         if isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype, pd.CategoricalDtype)):
             return None
-        if kind == "f" and history and (frame[name].dropna() % 1 == 0).all():
+        numbers = frame[name] if kind == "f" and history else None
+        # rows to forecast have no target, which then can't be whole
+        if numbers is not None and numbers.notna().iloc[-1] and (numbers.dropna() % 1 == 0).all():
             kind = "i"  # a history of whole numbers may come as integers
         columns.append(ColSpec(_TYPES.get(kind, DataType.string), str(name)))
     return Schema(columns)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import tsrnn
+from tsrnn.frames import covariate_values
 
 if TYPE_CHECKING:
     from tsrnn.base import Forecaster
@@ -150,10 +151,25 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
 
 
 def past_frame(forecaster: Forecaster, *, steps: int = 30) -> Any:
-    """Return the newest ``steps`` rows of the first series in the kind of frame that was fitted."""
+    """Return the newest ``steps`` rows of the first series in the kind of frame that was fitted.
+
+    With future covariates the rows to forecast follow, as an example alike to the newest.
+    """
     few = forecaster._history_tail().select(np.array([0])).tail(steps)  # noqa: SLF001
-    column = {forecaster.format_.target_name: few.values[None, :]}
-    return forecaster.format_.write(few.ids, few.times[None, :], few.axis, column)
+    form = forecaster.format_
+    columns = {form.target_name: few.values, **covariate_values(few, form)}
+    times = few.times
+    if form.covariates.future:
+        later = few.axis.future(few.last_times, forecaster.horizon_)[0]
+        times = np.concatenate([times, later])
+        newest = {name: values[-1:] for name, values in columns.items()}
+        newest[form.target_name] = np.array([np.nan])
+        columns = {
+            name: np.concatenate([values, newest[name].repeat(len(later))])
+            for name, values in columns.items()
+        }
+    rows = {name: values[None, :] for name, values in columns.items()}
+    return form.write(few.ids, times[None, :], few.axis, rows)
 
 
 def _curve(prefix: str, by_step: pd.Series) -> Iterator[Point]:

@@ -17,7 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from tsrnn.exceptions import ParameterError
+from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.plotting import plot_forecast
 from tsrnn.tracking import flavor, record
 
@@ -94,7 +94,13 @@ def _log_curve(run: TrackedRun, forecaster: Forecaster) -> None:
 
 
 def _log_forecast(run: TrackedRun, forecaster: Forecaster) -> None:
-    run.log_table(_as_frame(_forecast(forecaster)), "forecast")
+    try:
+        forecast = _forecast(forecaster)
+    except DataError:
+        if forecaster.format_.covariates.future:  # they are not known yet
+            return
+        raise
+    run.log_table(_as_frame(forecast), "forecast")
     plot = getattr(forecaster, "plot", None)
     figure = _draw(forecaster) if plot is None else plot()
     run.log_figure(figure, "forecast")
