@@ -82,7 +82,7 @@ class Learner:
         best_step, share, history = self._choose(network, sampler, validation, notify)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
-        members = self._members(network, panel, best_step, share, correction)
+        members = self._members(panel, best_step, share, correction)
         return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
@@ -161,7 +161,6 @@ class Learner:
 
     def _members(
         self,
-        chosen: ForecastNetwork,
         panel: Panel,
         best_step: int,
         share: float,
@@ -171,17 +170,14 @@ class Learner:
         from tsrnn.learning.training import fit_network  # loads lightning
 
         sampler = self._sampler(panel, panel.lengths)
-        if not best_step:
-            rng = np.random.default_rng(self.training.seed)
-            start_from_reference(chosen, sampler, rng, shape=False)
-            return [chosen]
         members = []
-        for member in range(self.n_members):
+        for member in range(self.n_members if best_step else 1):  # mixtures alone are all the same
             seed = self.training.seed + member
             network = self._fresh(sampler, seed)
-            plan = replace(self.training, max_steps=best_step, seed=seed)
-            fit_network(network, sampler, plan, validate=None, notify=_ignore)
-            network.head.share.fill_(share)
+            if best_step:
+                plan = replace(self.training, max_steps=best_step, seed=seed)
+                fit_network(network, sampler, plan, validate=None, notify=_ignore)
+                network.head.share.fill_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)
@@ -193,10 +189,8 @@ def start_from_reference(
     network: ForecastNetwork,
     sampler: WindowSampler,
     rng: np.random.Generator,
-    *,
-    shape: bool = True,
 ) -> None:
-    """Fit the mixture of reference forecasts to windows, and (``shape``) the shape of their errors."""
+    """Fit the mixture of reference forecasts to windows, and the shape of their errors."""
     plan = network.plan
     positions = network.positions(sampler.context)
     most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
@@ -226,8 +220,7 @@ def start_from_reference(
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         importance.flatten(0, 1)[chosen],
     )
-    if shape:
-        network.output.calibrate(residual)
+    network.output.calibrate(residual)
 
 
 def standardise(network: ForecastNetwork, sampler: WindowSampler) -> None:

@@ -18,6 +18,7 @@ __all__ = ["DataPlan", "Split", "plan_covariates", "plan_data", "split_panel"]
 
 VALIDATION_ORIGINS = 256
 MANY_SERIES = 100
+STRETCHES, STRETCHES_OF_MANY = 50, 6  # of one horizon, that choose at most
 ROWS_OF_A_TEST = 3  # in horizons: a series shorter than this keeps nothing aside for the verdict
 
 
@@ -239,14 +240,14 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
     panel : Panel
     horizon : int
     val_size : int, optional
-        Rows of each series that choose the weights; from the data when not given: one horizon where
-        there are many series, up to a sixth of the rows (fifty horizons) where there are few.
+        Rows of each series that choose the weights; from the data when not given: one horizon, or up to
+        a sixth of the rows (fifty horizons), with many series a twelfth (six horizons).
     """
     lengths = panel.lengths
     choose = _rows_that_choose(lengths, horizon)
     if val_size is None:
         share = choose // (6 if len(panel) < MANY_SERIES else 12)
-        most = horizon * max(1, MANY_SERIES // (2 * len(panel)))
+        most = horizon * (STRETCHES if len(panel) < MANY_SERIES else STRETCHES_OF_MANY)
         rows = np.clip(share, horizon, np.maximum(most, horizon))
     else:
         rows = np.full_like(lengths, val_size)

@@ -16,6 +16,7 @@ __all__ = ["MixtureHead"]
 
 LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
 SHRINKAGE = 1.0
+OUTLIER = 20.0  # medians beyond which an error says no more about the typical one
 PLACE = 0.5  # largest entry of a segment's vector at the start
 
 
@@ -175,8 +176,11 @@ class MixtureHead(nn.Module):
             self.start.copy_(self.mixture)
             mix = torch.softmax(self.mixture, -2)
             residual = target - (mix * references).sum(-2)
-            unit = (residual.abs() * weight).sum(0) / weight.sum(0).clamp_min(1)
-            typical = (residual.abs() * weight).sum() / total
+            size = residual.abs()
+            median = size[weight > 0].median()
+            limit = OUTLIER * median if median > 0 else torch.inf
+            size = size.clamp_max(limit) * weight
+            unit, typical = size.sum(0) / weight.sum(0).clamp_min(1), size.sum() / total
             seen = (weight > 0).sum(0)
             share = seen / (seen + 10.0)  # few samples at a step: lean on the mean over the horizon
             unit = share * unit + (1 - share) * typical
