@@ -123,3 +123,17 @@ def test_point_loss_is_the_absolute_error():
     said, target = head(), torch.zeros(3, 4)
 
     torch.testing.assert_close(made("point").loss(said, target), said.location.abs())
+
+
+def test_quantiles_start_at_those_of_the_residuals_however_far_out():
+    output = QuantileOutput(LEVELS, 2)
+    residual = torch.linspace(-1, 1, 1001) ** 3 * 5000
+
+    output.calibrate(residual)
+
+    flat = head(batch=1, horizon=2)._replace(
+        location=torch.zeros(1, 2), log_spread=torch.zeros(1, 2, 2), unit=torch.ones(1, 2)
+    )
+    expected = torch.quantile(residual.double(), output.levels) - residual.median()
+    said = output.trained(flat)[0, 0].double()
+    torch.testing.assert_close(said[[0, -1]], expected[[0, -1]], rtol=0.05, atol=1.0)

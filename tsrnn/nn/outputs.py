@@ -135,7 +135,7 @@ class QuantileOutput(Output):
         floor = 0.02 * (empirical[-1] - empirical[0]).clamp_min(1e-3) / len(gap)
         with torch.no_grad():
             gap = torch.maximum(gap, floor).float()
-            self.log_gap.copy_(torch.expm1(gap).log().expand_as(self.log_gap))
+            self.log_gap.copy_(_softplus_inverse(gap).expand_as(self.log_gap))
 
     def trained(self, head: HeadValues) -> Tensor:
         """Return the trained quantiles, shape (..., horizon, level), ascending."""
@@ -157,7 +157,7 @@ class QuantileOutput(Output):
         gap = softplus(self.log_gap)
         moved = torch.cat([below, torch.zeros(len(gap), 1), above], -1) * factor
         wider = torch.maximum(moved.diff(dim=-1), 0.05 * gap)
-        self.log_gap.copy_(torch.expm1(wider).log())
+        self.log_gap.copy_(_softplus_inverse(wider))
 
     def loss(self, head: HeadValues, target: Tensor) -> Tensor:
         """Twice the mean pinball loss over the trained quantiles."""
@@ -274,6 +274,11 @@ class NegativeBinomialOutput(Output):
 
     def calibrate(self, residual: Tensor) -> None:
         """Do nothing: the unit already sets the variance."""
+
+
+def _softplus_inverse(y: Tensor) -> Tensor:
+    """Return x with log(1 + exp(x)) = y, without overflow for a large y."""
+    return y + torch.log(-torch.expm1(-y))
 
 
 OUTPUTS = ("quantiles", "point", "normal", "student_t", "negative_binomial")
