@@ -397,6 +397,7 @@ def test_the_second_report_shows_both_runs(two_runs):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 def test_a_run_that_fails_is_failed_in_the_store(two_runs, monkeypatch):
     monkeypatch.chdir(two_runs.place)
     monkeypatch.setenv("TSRNN_HOME", str(two_runs.place))
