@@ -11,7 +11,7 @@ from tests.contract.samples import HORIZON, tiny, waves
 from tests.test_training import build, make_panel
 from tsrnn import RNNForecaster, load
 from tsrnn.learning.learner import start_from_reference
-from tsrnn.learning.training import training_loss
+from tsrnn.learning.training import TrainingResult, training_loss
 from tsrnn.learning.validation import Validation
 from tsrnn.windows import WindowSampler
 
@@ -182,6 +182,25 @@ def test_members_of_a_mixture_alone_would_be_the_same(monkeypatch):
     monkeypatch.setattr(Validation, "evidence", lambda *_: 0.9)
 
     assert len(tiny(n_members=3).fit(waves()).network_.members) == 1
+
+
+def test_choosing_and_members_share_max_time(monkeypatch):
+    """Trainings that use all they are given never overdraw the ten seconds."""
+    limits = []
+
+    def fit(network, sampler, plan, *, validate, notify):
+        limits.append(plan.max_time)
+        now[0] += plan.max_time
+        return TrainingResult(4, 0.0, [])
+
+    now = [0.0]
+    monkeypatch.setattr("tsrnn.learning.learner.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tsrnn.learning.training.fit_network", fit)
+    monkeypatch.setattr(Validation, "evidence", lambda *_: 9.0)
+
+    tiny(n_members=2, max_time=10).fit(waves())
+
+    assert limits == [5.0, 2.5, 2.5]
 
 
 # ---- weights of rows ----------------------------------------------------------------------

@@ -78,9 +78,9 @@ class RNNForecaster(Forecaster):
     patch : int, optional
         Rows that one recurrent step reads; from the season when None.
     max_steps : int
-        Optimiser steps at most; few rows take fewer (``summary()`` says how many).
+        Optimiser steps of a network at most; few rows take fewer (``summary()`` says how many).
     max_time : float, optional
-        Seconds of training at most; the best weights until then are kept.
+        Seconds of all training together at most; the best weights until then are kept.
     n_members : int
         Networks that are trained on all rows, each with its own weights and windows; their quantiles are
         averaged. More are a little more accurate, and cost as many trainings.

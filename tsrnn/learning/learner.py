@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -75,14 +76,17 @@ class Learner:
 
     def __call__(self, panel: Panel, notify: Notify) -> Learned:
         """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
+        clock = _Clock(self.training.max_time)
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
         network = self._fresh(sampler, self.training.seed)
         validation = self._validation(panel, split)
-        best_step, share, history = self._choose(network, sampler, validation, notify)
+        best_step, share, history = self._choose(
+            network, sampler, validation, clock.share(2), notify
+        )
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
-        members = self._members(panel, best_step, share, correction)
+        members = self._members(panel, best_step, share, correction, clock)
         return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
@@ -122,6 +126,7 @@ class Learner:
         network: ForecastNetwork,
         sampler: WindowSampler,
         validation: Validation,
+        max_time: float | None,
         notify: Notify,
     ) -> tuple[int, float, list[dict[str, float]]]:
         """Train to the best step, and keep the share of what was learned that can't be luck.
@@ -133,7 +138,7 @@ class Learner:
 
         start = copy.deepcopy(network.state_dict())
         before = validation.losses(network) if validation else None
-        plan = self.training
+        plan = replace(self.training, max_time=max_time)
         if before is None:  # nothing to choose by: a short training, the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
         result = fit_network(
@@ -165,6 +170,7 @@ class Learner:
         best_step: int,
         share: float,
         correction: Correction | None,
+        clock: _Clock,
     ) -> list[ForecastNetwork]:
         """Train the members on all rows, those that chose and judged too, for as long as was best."""
         from tsrnn.learning.training import fit_network  # loads lightning
@@ -175,13 +181,25 @@ class Learner:
             seed = self.training.seed + member
             network = self._fresh(sampler, seed)
             if best_step:
-                plan = replace(self.training, max_steps=best_step, seed=seed)
+                limit = clock.share(self.n_members - member)
+                plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
                 fit_network(network, sampler, plan, validate=None, notify=_ignore)
                 network.head.share.fill_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)
         return members
+
+
+class _Clock:
+    """Seconds of training that are left: half of them choose, the members share the rest."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.end = None if seconds is None else time.monotonic() + seconds
+
+    def share(self, parts: int) -> float | None:
+        """Return one of so many equal parts of what is left."""
+        return None if self.end is None else max(self.end - time.monotonic(), 0.0) / parts
 
 
 @torch.no_grad()
