@@ -12,13 +12,14 @@ steps, series weighing alike; no intervals but 80 and 95 %.
 - vic_elec: the next 48 half-hours at each 13:00 UTC (midnight of Melbourne's summer) of the last 364 days; seasonal
   naive is that of a week ago, which has the smaller MAE than that of a day ago.
 
-``--set future_covariates='["exog_1", "exog_2"]'`` gives columns of the set to the model where it can use them.
+The sets called ``_known`` give the model what is known a day ahead: two forecasts of load and generation
+(epf), temperature and holidays (vic_elec: the measured temperature, where a forecast would know less).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class Rolling:
         Newest rows that the model gets at a cutoff; all when None.
     whole : bool
         Whether a window must lie in the judged rows with its whole horizon.
+    known : tuple of str
+        Covariates of the set that the model gets for the steps ahead.
     """
 
     read: Callable[[], pd.DataFrame]
@@ -67,9 +70,13 @@ class Rolling:
     measures: tuple[str, ...]
     look_back: int | None = None
     whole: bool = True
+    known: tuple[str, ...] = ()
 
     def run(self, trial: Trial) -> Outcome:
         """Fit once, forecast at every cutoff, score."""
+        if self.known:
+            settings = {"future_covariates": list(self.known), **trial.settings}
+            trial = replace(trial, settings=settings)
         names, table = self._rows(trial)
         values, first = table.columns["y"], len(table.stamps) - self.judged
         lags = {"naive": 1, "seasonal_naive": self.lag}
@@ -231,12 +238,18 @@ ROLLING = {
         measures=("mse_1", "mse_3", "mse_5"), look_back=504, whole=False,
     ),
     **{
-        f"epf_{market.lower()}": Rolling(
+        f"epf_{market.lower()}{name}": Rolling(
             _loaded("epf", ids=[market]), 24, 24, judged=728 * 24, step=24, lag=168, measures=("mae", "rmae"),
+            known=known,
         )
         for market in ("NP", "PJM")
+        for name, known in (("", ()), ("_known", ("exog_1", "exog_2")))
     },
-    "vic_elec": Rolling(
-        _loaded("vic_elec"), 48, 48, judged=364 * 48, step=48, lag=336, measures=("mae", "mase")
-    ),
+    **{
+        f"vic_elec{name}": Rolling(
+            _loaded("vic_elec"), 48, 48, judged=364 * 48, step=48, lag=336, measures=("mae", "mase"),
+            known=known,
+        )
+        for name, known in (("", ()), ("_known", ("temperature", "holiday")))
+    },
 }  # fmt: skip
