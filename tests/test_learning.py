@@ -117,6 +117,7 @@ def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
         head = model.network_.members[0].head
         if evidence == 2.0:
             assert float(head.share) == pytest.approx(0.75)
+            assert ", 75% kept" in model.summary()
             head.share.fill_(1.0)
             whole = model.predict(frame)["forecast"].to_numpy()
             head.share.zero_()

@@ -50,7 +50,12 @@ def summarise(forecaster: RNNForecaster) -> str:
         ("parameters", f"{total:,}"),
         (
             "training",
-            f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}",
+            f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}"
+            + (
+                f", {float(network.members[0].head.share):.0%} kept"
+                if forecaster.best_step_
+                else ""
+            ),
         ),
         (
             "verdict",
