@@ -83,6 +83,11 @@ class NetworkEnsemble(nn.Module):
         return self._networks[0].path_factor
 
     @property
+    def share(self) -> float:
+        """Share of what was learned that is said; see :class:`~tsrnn.nn.decoder.MixtureHead`."""
+        return float(self._networks[0].head.share)
+
+    @property
     def _networks(self) -> list[ForecastNetwork]:
         return list(self.members)  # type: ignore[arg-type]
 
