@@ -51,11 +51,7 @@ def summarise(forecaster: RNNForecaster) -> str:
         (
             "training",
             f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}"
-            + (
-                f", {network.share:.0%} kept"
-                if forecaster.best_step_
-                else ""
-            ),
+            + (f", {network.share:.0%} kept" if forecaster.best_step_ else ""),
         ),
         (
             "verdict",
