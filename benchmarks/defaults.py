@@ -34,9 +34,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from frames import long_frame
 from tables import machine, table, write_between
 
-from tsrnn import BaselineForecaster, RNNForecaster, datasets
+from tsrnn import BaselineForecaster, RNNForecaster
 from tsrnn.base import Forecaster
 from tsrnn.metrics import naive_scale
 from tsrnn.metrics.significance import coverage_interval
@@ -75,10 +76,7 @@ class Case:
 
     def frame(self) -> pd.DataFrame:
         """Return the long frame unique_id, ds, y."""
-        frame = datasets.load(self.source, ids=self.ids)[["unique_id", "ds", "y"]]
-        if self.first is not None:
-            frame = frame[frame["unique_id"].isin(frame["unique_id"].unique()[: self.first])]
-        return frame.reset_index(drop=True)
+        return long_frame(self.source, ids=self.ids, first=self.first)
 
 
 SETS = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from frames import long_frame
 
-from tsrnn import datasets
 from tsrnn.metrics import naive_scale
 
 SEASONAL_NAIVE = "seasonal naive"
@@ -42,10 +42,7 @@ class Case:
 
     def frame(self) -> pd.DataFrame:
         """Return unique_id, ds, y of every row."""
-        frame = datasets.load(self.source, ids=self.ids)[["unique_id", "ds", "y"]]
-        if self.first is not None:
-            frame = frame[frame["unique_id"].isin(frame["unique_id"].unique()[: self.first])]
-        return frame.reset_index(drop=True)
+        return long_frame(self.source, ids=self.ids, first=self.first)
 
 
 SETS = {

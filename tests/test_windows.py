@@ -21,6 +21,10 @@ def make_panel(*lengths, dtype=float, weights=False) -> Panel:
     return Panel(values, indptr, ids, times, axis, values / 10 if weights else None)
 
 
+def draw(sampler, size, rng):
+    return sampler.gather(*sampler.places(size, rng))
+
+
 def make_sampler(panel, stop=None, *, patch=1) -> WindowSampler:
     stop = panel.lengths if stop is None else np.asarray(stop)
     return WindowSampler(panel, stop, look_back=3, context=6, horizon=2, patch=patch)
@@ -60,7 +64,7 @@ def test_gathering_changes_no_row_of_the_panel():
 
 def test_every_drawn_window_is_consecutive_rows_before_the_stop():
     panel, stop = make_panel(40, 25, 7), np.array([30, 25, 5])
-    values, weights = make_sampler(panel, stop).draw(500, np.random.default_rng(0))
+    values, weights = draw(make_sampler(panel, stop), 500, np.random.default_rng(0))
 
     assert values.shape == (500, 3 + 6 + 2)
     assert weights is None
@@ -77,7 +81,7 @@ def test_every_drawn_window_is_consecutive_rows_before_the_stop():
 def test_the_newest_row_that_may_be_seen_is_forecast_in_some_window():
     panel = make_panel(40)
 
-    values, _ = make_sampler(panel, [30]).draw(400, np.random.default_rng(0))
+    values, _ = draw(make_sampler(panel, [30]), 400, np.random.default_rng(0))
 
     targets = values[:, 3 + 1 :]  # the rows behind the first that is read
     assert (targets == 29).any()
@@ -87,7 +91,7 @@ def test_the_newest_row_that_may_be_seen_is_forecast_in_some_window():
 def test_series_are_drawn_by_how_many_windows_they_fill():
     panel = make_panel(60, 18, 1)
 
-    values, _ = make_sampler(panel).draw(4000, np.random.default_rng(0))
+    values, _ = draw(make_sampler(panel), 4000, np.random.default_rng(0))
 
     series = (np.nanmax(values, axis=1) // 1000).astype(int)
     share = np.bincount(series, minlength=3) / 4000
@@ -97,7 +101,7 @@ def test_series_are_drawn_by_how_many_windows_they_fill():
 def test_the_same_generator_draws_the_same_windows():
     sampler = make_sampler(make_panel(40, 25))
 
-    one, same, other = (sampler.draw(8, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
+    one, same, other = (draw(sampler, 8, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
 
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other, equal_nan=True)
@@ -106,7 +110,7 @@ def test_the_same_generator_draws_the_same_windows():
 def test_patches_may_begin_at_any_row():
     panel = make_panel(40)
 
-    values, _ = make_sampler(panel, patch=3).draw(300, np.random.default_rng(0))
+    values, _ = draw(make_sampler(panel, patch=3), 300, np.random.default_rng(0))
 
     first_read = values[:, 3]
     phases = np.unique(first_read[~np.isnan(first_read)] % 3)

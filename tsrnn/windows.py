@@ -105,12 +105,6 @@ class WindowSampler:
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
 
-    def draw(
-        self, batch_size: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return a batch of windows; see :meth:`gather`."""
-        return self.gather(*self.places(batch_size, rng))
-
     def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw windows: their series and the rows where their read parts begin."""
         series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
