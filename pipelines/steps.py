@@ -68,9 +68,9 @@ def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
     ParameterError
         A parameter can't be used, or the model can't forecast the levels of ``forecast``.
     """
-    from tsrnn.base import interval_columns
     from tsrnn.checks import check_forecaster_parameters, check_probabilities
     from tsrnn.forecaster import RNNForecaster
+    from tsrnn.intervals import interval_columns
 
     known = list(inspect.signature(RNNForecaster).parameters)
     for key in spec.model:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.contract.samples import HORIZON, baseline, waves
 from tsrnn import BaselineForecaster
-from tsrnn.base import add_listener, interval_columns, remove_listener
 from tsrnn.exceptions import DataError, ParameterError
+from tsrnn.intervals import interval_columns
+from tsrnn.listeners import add_listener, remove_listener
 
 # ---- columns ------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from tests import reference
+from tests.nn.plans import plan as small_plan
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.learning.training import fit_network, make_optimizer, training_loss
 from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
@@ -40,23 +41,8 @@ PLAN = TrainingPlan(
 
 
 def build(**changes) -> ForecastNetwork:
-    plan = NetworkPlan(
-        **{
-            "horizon": 3,
-            "patch": 1,
-            "seasons": (1,),
-            "window": 6,
-            "anchor": "last",
-            "log": False,
-            "cell": "gru",
-            "hidden_size": 4,
-            "num_layers": 1,
-            "dropout": 0.0,
-            "output": "quantiles",
-            "quantiles": LEVELS,
-            **changes,
-        }
-    )
+    settings = {"horizon": 3, "seasons": (1,), "window": 6, "anchor": "last", "hidden_size": 4}
+    plan = small_plan(**{**settings, "context": 12, "quantiles": LEVELS, **changes})
     network = ForecastNetwork.build(plan, torch.Generator().manual_seed(0))
     with torch.no_grad():  # a fresh head says nothing of its own yet
         for parameter in (network.head.out.weight, network.head.mixture):

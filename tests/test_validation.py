@@ -33,7 +33,7 @@ def validation(values, known, *, horizon=HORIZON, season=1, bounds=(None, None))
         context=10,
         season=season,
         probabilities=LEVELS,
-        forecasting=Forecasting("direct", 10, 20, 0, bounds),
+        forecasting=Forecasting(20, 0, bounds),
     )
 
 

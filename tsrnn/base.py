@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from tsrnn.exceptions import DataError, NotFittedError, ParameterError
+from tsrnn.exceptions import DataError, NotFittedError
 from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future, read_panel
 from tsrnn.frames.beside import place
+from tsrnn.intervals import interval_columns
+from tsrnn.listeners import FitListener, listeners_of
 from tsrnn.parameters import check_integer
 from tsrnn.references import panel_outlook
 
 if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
-__all__ = ["FitListener", "Forecast", "Forecaster", "add_listener", "remove_listener"]
+__all__ = ["Forecast", "Forecaster"]
 
 
 @dataclass(frozen=True)
@@ -40,44 +39,6 @@ class Forecast:
 
     point: np.ndarray
     quantiles: np.ndarray
-
-
-class FitListener(Protocol):
-    """What listens to a fit: tracking, a progress display, a test."""
-
-    def on_fit_start(self, forecaster: Forecaster, panel: Panel) -> None:
-        """Training data has been read and checked; nothing has been learned."""
-
-    def on_epoch_end(self, forecaster: Forecaster, step: int, metrics: dict[str, float]) -> None:
-        """One more stretch of training steps is done."""
-
-    def on_fit_end(self, forecaster: Forecaster) -> None:
-        """Hear that the forecaster is fitted and can predict."""
-
-    def on_fit_error(self, forecaster: Forecaster, error: BaseException) -> None:
-        """Fit is about to raise ``error``."""
-
-
-ListenerFactory = Callable[["Forecaster"], FitListener | None]
-_factories: list[ListenerFactory] = []
-
-
-def add_listener(factory: ListenerFactory) -> None:
-    """Ask ``factory`` for a listener at the start of every fit (None: not interested)."""
-    _factories.append(factory)
-
-
-def remove_listener(factory: ListenerFactory) -> None:
-    """Undo :func:`add_listener`."""
-    _factories.remove(factory)
-
-
-def _listeners(forecaster: Forecaster) -> list[FitListener]:
-    # An active MLflow run can only exist where mlflow is loaded; the library itself never loads it.
-    if "mlflow" in sys.modules:
-        importlib.import_module("tsrnn.tracking")
-    made = (factory(forecaster) for factory in tuple(_factories))
-    return [listener for listener in made if listener is not None]
 
 
 class Forecaster(BaseEstimator, ABC):
@@ -339,7 +300,7 @@ class Forecaster(BaseEstimator, ABC):
             self.axis_ = panel.axis
             self.horizon_ = panel.axis.horizon if self.horizon is None else int(self.horizon)
             self.season_ = panel.axis.season if self.season is None else self.season
-            listeners = _listeners(self)
+            listeners = listeners_of(self)
             for listener in listeners:
                 listener.on_fit_start(self, panel)
 
@@ -389,42 +350,3 @@ class Forecaster(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "is_fitted_", False))
-
-
-def interval_columns(
-    level: float | Sequence[float] | None, quantiles: Sequence[float] | None
-) -> dict[str, float]:
-    """Return column name -> probability for central intervals (percent) and quantiles.
-
-    The names follow the ``-lo-80`` / ``-hi-80`` convention of utilsforecast.
-
-    >>> interval_columns([80], [0.5])
-    {'forecast-lo-80': 0.1, 'forecast-hi-80': 0.9, 'forecast-q50': 0.5}
-    """
-    columns: dict[str, float] = {}
-    for percent in _listed(level):
-        if not _is_between(percent, 100):
-            raise ParameterError(
-                f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
-                f"Got {percent!r}."
-            )
-        columns[f"forecast-lo-{percent:g}"] = round(0.5 - float(percent) / 200, 10)
-        columns[f"forecast-hi-{percent:g}"] = round(0.5 + float(percent) / 200, 10)
-    for probability in _listed(quantiles):
-        if not _is_between(probability, 1):
-            raise ParameterError(
-                f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
-            )
-        columns[f"forecast-q{round(probability * 100, 8):g}"] = float(probability)
-    return columns
-
-
-def _listed(asked: Any) -> list[Any]:
-    """Return what was asked as a list: nothing, one, or many."""
-    if asked is None:
-        return []
-    return list(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else [asked]
-
-
-def _is_between(value: Any, high: float) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < high

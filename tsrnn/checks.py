@@ -17,7 +17,7 @@ from tsrnn.parameters import check_integer, check_option, check_real
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
     from tsrnn.learning.planning import DataPlan
-    from tsrnn.nn.networks import NetworkPlan
+    from tsrnn.nn.plan import NetworkPlan
     from tsrnn.panel import Panel
 
 __all__ = [

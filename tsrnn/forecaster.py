@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tsrnn.base import Forecast, Forecaster, interval_columns
+from tsrnn.base import Forecast, Forecaster
 from tsrnn.checks import (
     check_forecaster_parameters,
     check_history,
@@ -21,14 +21,14 @@ from tsrnn.checks import (
     drawn_levels,
 )
 from tsrnn.frames import CovariateColumns
-from tsrnn.inference import Forecasting, Memory, Reading, read_origins, torch_settings
+from tsrnn.inference import Memory, Reading, read_origins, torch_settings
+from tsrnn.intervals import interval_columns
 from tsrnn.learning import Learner
-from tsrnn.learning.planning import plan_covariates, plan_data
+from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
-from tsrnn.learning.training_plan import TrainingPlan
-from tsrnn.nn.networks import NetworkPlan
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
+from tsrnn.planned import plan_forecasting, plan_network, plan_training
 from tsrnn.saving import read_folder, write_folder
 from tsrnn.summary import summarise
 from tsrnn.windows import Origins
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["RNNForecaster", "load"]
 
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-PATHS = 200  # sample paths behind quantiles that have no closed form
 
 
 class RNNForecaster(Forecaster):
@@ -238,11 +237,11 @@ class RNNForecaster(Forecaster):
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
         self.seed_ = draw_seed(self.random_state)
-        self.forecasting_ = self._forecasting()
+        self.forecasting_ = plan_forecasting(self)
         learn = Learner(
             plan,
-            self._network_plan(panel),
-            self._training_plan(),
+            plan_network(self, panel),
+            plan_training(self),
             self.forecasting_,
             self.val_size,
             int(self.n_members),
@@ -253,48 +252,6 @@ class RNNForecaster(Forecaster):
             self.history_, self.skill_ = learned.history, learned.skill
             self.memory_ = self._remember(panel)
         warn_without_skill(self.skill_, panel)
-
-    def _network_plan(self, panel: Panel) -> NetworkPlan:
-        plan = self.plan_
-        return NetworkPlan(
-            horizon=1 if self.decoder == "shift" else plan.horizon,
-            patch=plan.patch,
-            seasons=plan.seasons,
-            window=plan.window,
-            anchor=plan.anchor,
-            log=plan.log,
-            cell=self.cell,
-            hidden_size=int(self.hidden_size),
-            num_layers=int(self.num_layers),
-            dropout=float(self.dropout),
-            output=self.output,
-            quantiles=tuple(float(level) for level in self.quantiles),
-            covariates=plan_covariates(panel, self.format_.covariates),
-        )
-
-    def _forecasting(self) -> Forecasting:
-        low, high = (None, None) if self.bounds is None else self.bounds
-        return Forecasting(self.decoder, self.plan_.context, PATHS, self.seed_, (low, high))
-
-    def _training_plan(self) -> TrainingPlan:
-        steps = self.plan_.steps
-        return TrainingPlan(
-            max_steps=steps,
-            max_time=self.max_time,
-            check_every=max(1, min(40, steps // 8)),
-            patience=self.patience,
-            batch_size=self.plan_.batch,
-            learning_rate=self.learning_rate,
-            optimizer=self.optimizer,
-            gradient_clip=self.gradient_clip,
-            gradient_clip_value=self.gradient_clip_value,
-            average=0.98,
-            warm_up=True,
-            seed=self.seed_,
-            device=self.device,
-            verbose=self.verbose,
-            trainer_params=dict(self.trainer_params or {}),
-        )
 
     def _remember(self, panel: Panel) -> Memory:
         with torch.inference_mode():

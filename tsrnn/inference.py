@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import Network
-from tsrnn.nn.networks import NetworkPlan
 from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
+from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins, gather_covariates, gather_rows
 
@@ -171,13 +171,10 @@ def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origin
 
 @dataclass(frozen=True)
 class Forecasting:
-    """How a network's words become a forecast: its decoder, its noise, the bounds of the data.
+    """How a network's words become a forecast: noise, and the bounds of the data.
 
     Parameters
     ----------
-    decoder : {"direct", "shift"}
-    context : int
-        Rows that blocks beyond the horizon are forecast from.
     n_paths : int
         Sample paths behind quantiles that have no closed form.
     seed : int
@@ -186,8 +183,6 @@ class Forecasting:
         Physical limits of the values.
     """
 
-    decoder: str
-    context: int
     n_paths: int
     seed: int
     bounds: tuple[float | None, float | None]
@@ -201,7 +196,7 @@ class Forecasting:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return medians (series, horizon) and quantiles (series, horizon, quantile)."""
         asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
-        if self.decoder == "direct" and horizon <= network.plan.horizon:
+        if network.plan.decoder == "direct" and horizon <= network.plan.horizon:
             head = network.say(reading.rows, reading.state, reading.covariates)
             said = network.quantiles(head, asked[None, None, :])[:, :horizon]
         else:
@@ -211,7 +206,7 @@ class Forecasting:
                     for paths in self._rolled(network, reading, horizon, self.n_paths, self.seed)
                 ]
             )
-            if self.decoder == "direct":  # the first block has its margins in closed form
+            if network.plan.decoder == "direct":  # the first block has its margins in closed form
                 said[:, : network.plan.horizon] = network.quantiles(
                     network.say(reading.rows, reading.state, reading.covariates),
                     asked[None, None, :],
@@ -233,12 +228,10 @@ class Forecasting:
         together = max(1, ROLLED_AT_ONCE // n_paths)
         for first in range(0, len(reading), together):
             some = reading[slice(first, first + together)]
-            if self.decoder == "shift":
+            if network.plan.decoder == "shift":
                 yield shift_paths(network, some.rows, some.state, noise, some.covariates)
             else:
-                yield direct_paths(
-                    network, some.rows, some.state, noise, self.context, some.covariates
-                )
+                yield direct_paths(network, some.rows, some.state, noise, some.covariates)
 
     def _bounded(self, values: Tensor) -> Tensor:
         low, high = self.bounds

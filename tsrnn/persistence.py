@@ -17,7 +17,8 @@ from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel, PanelCovariates
 from tsrnn.saving.jsontext import encode
 

@@ -20,7 +20,7 @@ def summarise(forecaster: RNNForecaster) -> str:
         ("series", f"{len(panel)}, frequency {axis.freq}"),
         (
             "horizon",
-            f"{plan.horizon} steps, decoder {forecaster.forecasting_.decoder}, output {network.plan.output}",
+            f"{plan.horizon} steps, decoder {network.plan.decoder}, output {network.plan.output}",
         ),
         ("seasons", ", ".join(str(s) for s in plan.seasons if s > 1) or "none"),
         ("representation", f"{plan.representation}, scale over {plan.window} rows"),
@@ -60,4 +60,4 @@ def summarise(forecaster: RNNForecaster) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
-    return "\n".join([f"RNNForecaster, cell {network.plan.cell}", *lines])
+    return "\n".join([f"RNNForecaster, cell {network.plan.encoder.cell}", *lines])

@@ -59,7 +59,7 @@ def draw_forecast(
     forecast : Forecast
         Its quantiles are at the sorted probabilities of ``columns``.
     columns : dict of str to float
-        Interval columns and their probabilities (:func:`tsrnn.base.interval_columns`).
+        Interval columns and their probabilities (:func:`tsrnn.intervals.interval_columns`).
     **how
         Passed on to :func:`tsrnn.plotting.plot_forecast`.
     """

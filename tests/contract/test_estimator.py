@@ -17,8 +17,8 @@ from sklearn.utils import estimator_checks as checks
 
 from tests.contract.samples import HORIZON, baseline, tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, RollingOriginSplit
-from tsrnn.base import add_listener, remove_listener
 from tsrnn.exceptions import DataError, NotFittedError, ParameterError
+from tsrnn.listeners import add_listener, remove_listener
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 

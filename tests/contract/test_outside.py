@@ -20,9 +20,9 @@ import torch
 
 from tests.contract.samples import tiny, waves
 from tsrnn import load
-from tsrnn.base import add_listener, remove_listener
 from tsrnn.exceptions import NotFittedError
 from tsrnn.inference import torch_settings
+from tsrnn.listeners import add_listener, remove_listener
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 
@@ -274,7 +274,7 @@ CTRL_C = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it, and children inherit that
 from tests.contract.samples import tiny, waves
-from tsrnn.base import add_listener
+from tsrnn.listeners import add_listener
 model = tiny(max_steps=4).fit(waves())
 before, state, handler = model.predict(), dict(model.__dict__), signal.getsignal(signal.SIGINT)
 

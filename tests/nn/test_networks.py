@@ -2,28 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tests.nn.plans import LEVELS, plan
+from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.paths import copula_factor, direct_paths, shift_paths, stratified_uniforms
-
-LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
-
-
-def plan(**changes):
-    settings = {
-        "horizon": 5,
-        "patch": 1,
-        "seasons": (4,),
-        "window": 16,
-        "anchor": "level",
-        "log": False,
-        "cell": "gru",
-        "hidden_size": 6,
-        "num_layers": 1,
-        "dropout": 0.0,
-        "output": "quantiles",
-        "quantiles": LEVELS,
-    }
-    return NetworkPlan(**{**settings, **changes})
+from tsrnn.nn.plan import NetworkPlan
 
 
 def network(seed=0, *, spoken=True, **changes):
@@ -86,7 +68,7 @@ def test_a_long_horizon_is_said_in_segments_that_see_their_own_references():
     references = made.relative_references(represented, scale, made.positions(8))
     references = references.detach().requires_grad_()
     features = made.features(represented, scale, made.positions(8)).detach()
-    state = torch.zeros(2, 8, made.plan.hidden_size)
+    state = torch.zeros(2, 8, made.plan.encoder.hidden_size)
     said = made.head(
         state, features, references, anchor=scale.anchor[:, -8:], scale=scale.scale[:, -8:]
     )
@@ -216,7 +198,7 @@ def test_paths_of_a_direct_forecast_have_its_margins():
     state = made.read(values)
     noise = stratified_uniforms(2000, 5, torch.Generator().manual_seed(0))
 
-    paths = direct_paths(made, values, state, noise, context=10)
+    paths = direct_paths(made, values, state, noise)
 
     p = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
     margins = made.quantiles(made.say(values, state), p[None, None, :])
@@ -230,8 +212,8 @@ def test_paths_go_on_beyond_the_horizon_and_begin_the_same():
     state = made.read(values)
     noise = stratified_uniforms(20, 12, torch.Generator().manual_seed(0))
 
-    long = direct_paths(made, values, state, noise, context=10)
-    short = direct_paths(made, values, state, noise[:, :5], context=10)
+    long = direct_paths(made, values, state, noise)
+    short = direct_paths(made, values, state, noise[:, :5])
 
     assert long.shape == (2, 20, 12)
     torch.testing.assert_close(long[..., :5], short, rtol=0, atol=0)

@@ -154,7 +154,7 @@ def compare(
     panel, format_ : Panel and FrameFormat
         Names of series and columns.
     columns : dict of str to float
-        Columns to write and their probabilities, as from :func:`tsrnn.base.interval_columns`.
+        Columns to write and their probabilities, as from :func:`tsrnn.intervals.interval_columns`.
     step : int
         Rows from one cutoff to the next.
 

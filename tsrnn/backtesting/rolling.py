@@ -11,10 +11,11 @@ from sklearn.base import clone
 
 from tsrnn.backtesting.comparison import MODEL, BacktestResult, Folds, compare
 from tsrnn.backtesting.folds import Window, cut_windows
-from tsrnn.base import Forecaster, interval_columns
+from tsrnn.base import Forecaster
 from tsrnn.baselines import panel_forecast
 from tsrnn.exceptions import DataError, DataWarning, SkillWarning, warn
 from tsrnn.frames.formats import FrameFormat
+from tsrnn.intervals import interval_columns
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
 from tsrnn.references import panel_scale

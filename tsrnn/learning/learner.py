@@ -18,7 +18,8 @@ from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.learning.validation import Correction, Validation, calibrate, correct
 from tsrnn.nn.covariates import ColumnEncoder, Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
@@ -109,7 +110,7 @@ class Learner:
         )
 
     def _validation(self, panel: Panel, split: Split) -> Validation:
-        rolled = self.forecasting.decoder == "shift" and len(split.validation) > 64
+        rolled = self.network.decoder == "shift" and len(split.validation) > 64
         return Validation(
             panel,
             split.validation[:: 8 if rolled else 1],

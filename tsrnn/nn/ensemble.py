@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
-from tsrnn.nn.networks import ForecastNetwork, NetworkPlan
+from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues, Output
+from tsrnn.nn.plan import NetworkPlan
 
 __all__ = ["Network", "NetworkEnsemble"]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from tsrnn.nn.covariates import CovariateInputs, CovariatePlan, Covariates, Encoded
+from tsrnn.nn.covariates import CovariateInputs, Covariates, Encoded
 from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
+from tsrnn.nn.inputs import causal_features, feature_count
 from tsrnn.nn.outputs import HeadValues, make_output
-from tsrnn.nn.reference import look_back, reference_forecasts, reference_names
+from tsrnn.nn.plan import NetworkPlan
+from tsrnn.nn.reference import reference_forecasts, reference_names
 from tsrnn.nn.response import FutureResponse
 from tsrnn.nn.scaling import (
     CausalScale,
@@ -21,78 +22,12 @@ from tsrnn.nn.scaling import (
     represent,
     restore,
     safe_ratio,
-    squash,
 )
 
-__all__ = ["ForecastNetwork", "NetworkPlan"]
+__all__ = ["ForecastNetwork"]
 
 FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no more
-SAID_AT_ONCE = 64  # steps: a longer horizon is said in segments
-SEGMENT = 24
 READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """Everything that is needed to build a network again.
-
-    Parameters
-    ----------
-    horizon : int
-        Steps said at each position: the forecast horizon ("direct"), or 1 ("shift").
-    patch : int
-        Rows that one recurrent step reads.
-    seasons : tuple of int
-        Season lengths, shortest first; (1,) where there is none.
-    window : int
-        Rows that the causal scale remembers.
-    anchor : {"level", "last"}
-    log : bool
-        Work on logarithms.
-    cell, hidden_size, num_layers, dropout
-        See :class:`~tsrnn.nn.encoder.RecurrentEncoder`.
-    output : str
-        See :func:`~tsrnn.nn.outputs.make_output`.
-    quantiles : tuple of float
-    covariates : CovariatePlan, optional
-        Columns beside the target.
-    """
-
-    horizon: int
-    patch: int
-    seasons: tuple[int, ...]
-    window: int
-    anchor: str
-    log: bool
-    cell: str
-    hidden_size: int
-    num_layers: int
-    dropout: float
-    output: str
-    quantiles: tuple[float, ...]
-    covariates: CovariatePlan | None = None
-
-    @property
-    def segment(self) -> int:
-        """Steps of the horizon that the head says together: all of a short one."""
-        return self.horizon if self.horizon <= SAID_AT_ONCE else SEGMENT
-
-    @property
-    def look_back(self) -> int:
-        """Rows before a recurrent step's patch that its inputs read."""
-        return look_back(self.seasons, self.window)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> NetworkPlan:
-        """Undo :meth:`to_dict`."""
-        read: dict[str, Any] = {name: tuple(values[name]) for name in ("seasons", "quantiles")}
-        if values.get("covariates") is not None:
-            read["covariates"] = CovariatePlan.from_dict(values["covariates"])
-        return cls(**{**values, **read})
 
 
 class _Newest(NamedTuple):
@@ -120,9 +55,8 @@ class ForecastNetwork(nn.Module):
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         self.plan = plan
-        lags = [season for season in plan.seasons if season > 1]
         references = len(reference_names(plan.seasons))
-        features = plan.patch * (2 + len(lags)) + 4
+        features = feature_count(plan)
         seen_ahead = 0
         self.covariates = self.response = None
         if plan.covariates is not None:
@@ -132,23 +66,27 @@ class ForecastNetwork(nn.Module):
             if plan.covariates.future:
                 self.response = FutureResponse(
                     inputs.future,
-                    inner_size=plan.hidden_size + features,
-                    hidden_size=plan.hidden_size,
+                    inner_size=plan.encoder.hidden_size + features,
+                    hidden_size=plan.encoder.hidden_size,
                     horizon=plan.horizon,
                     seasons=plan.seasons,
                 )
                 seen_ahead = self.response.seen_size
         self.encoder = RecurrentEncoder(
-            features, plan.hidden_size, plan.num_layers, cell=plan.cell, dropout=plan.dropout
+            features,
+            plan.encoder.hidden_size,
+            plan.encoder.num_layers,
+            cell=plan.encoder.cell,
+            dropout=plan.encoder.dropout,
         )
         self.head = MixtureHead(
-            state_size=plan.hidden_size,
+            state_size=plan.encoder.hidden_size,
             feature_size=features + seen_ahead,
-            hidden_size=plan.hidden_size,
+            hidden_size=plan.encoder.hidden_size,
             horizon=plan.horizon,
             references=references,
             segment=plan.segment,
-            dropout=plan.dropout,
+            dropout=plan.encoder.dropout,
         )
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         # Cholesky factor of the copula that joins the margins of a direct forecast to paths
@@ -184,9 +122,9 @@ class ForecastNetwork(nn.Module):
         first = self.encoder.layers[0].get_parameter("weight_ih_l0")
         own = first.shape[1] - self.covariates.size  # inputs before those of the covariates
         first[:, own + flags] = 0.0
-        self.head.known.weight[:, self.plan.hidden_size + own + flags] = 0.0
+        self.head.known.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0
         if self.response is not None:
-            self.response.hidden.weight[:, self.plan.hidden_size + own + flags] = 0.0
+            self.response.hidden.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
@@ -212,37 +150,8 @@ class ForecastNetwork(nn.Module):
         positions: Tensor,
         columns: Encoded | None = None,
     ) -> Tensor:
-        """Return what the encoder reads at each position, shape (batch, position, feature).
-
-        The newest patch relative to the anchor, which of its rows were observed, its change over
-        each season, the last move of anchor and scale, the distance from the season's mean, and age;
-        behind them the covariates of the patch.
-        """
-        patch = self.plan.patch
-        rows = positions[:, None] + torch.arange(1 - patch, 1, device=positions.device)
-        newest = values[:, rows]  # (batch, position, patch)
-        unit = scale.scale[:, positions].unsqueeze(-1)
-        anchor = scale.anchor[:, positions].unsqueeze(-1)
-        parts = [safe_ratio(newest - anchor, unit)]
-        parts += [
-            safe_ratio(newest - values[:, rows - season], unit)
-            for season in self.plan.seasons
-            if season > 1
-        ]
-        before = positions - patch
-        parts += [
-            safe_ratio(anchor - scale.anchor[:, before].unsqueeze(-1), unit),
-            safe_ratio(
-                scale.last[:, positions].unsqueeze(-1) - scale.mean[:, positions].unsqueeze(-1),
-                unit,
-            ),
-            safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
-        ]
-        age = (~scale.last.isnan()).cumsum(1)[:, positions].unsqueeze(-1)
-        relative = squash(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0).float())
-        seen = (~newest.isnan()).to(relative.dtype)
-        aged = torch.log1p(age.clamp_max(self.plan.look_back).to(relative.dtype)) / 5
-        own = torch.cat([relative, seen, aged], -1)
+        """Return what the encoder reads at each position, shape (batch, position, feature)."""
+        own = causal_features(values, scale, positions, self.plan)
         if self.covariates is None or columns is None:
             return own
         return torch.cat([own, self.covariates(columns, positions)], -1)

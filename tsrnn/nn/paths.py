@@ -75,13 +75,12 @@ def direct_paths(
     values: Tensor,
     state: State,
     noise: Tensor,
-    context: int,
     covariates: Covariates | None = None,
 ) -> Tensor:
     """Join the margins of a direct forecast to paths, block after block.
 
     Within a block of ``plan.horizon`` steps a Gaussian copula joins the margins (fitted on validation
-    residuals); each further block is forecast from its own path, read again for ``context`` rows.
+    residuals); each further block is forecast from its own path, read again for ``plan.context`` rows.
 
     Parameters
     ----------
@@ -92,8 +91,6 @@ def direct_paths(
         State after the newest row.
     noise : Tensor of shape (path, horizon)
         Uniforms, common to all series.
-    context : int
-        Rows of a path that the next block is forecast from.
     covariates : Covariates, optional
         Of the same rows, and of the horizon after them.
 
@@ -111,7 +108,7 @@ def direct_paths(
         start = drawn.shape[2]
         past = values.unsqueeze(1).expand(-1, paths, -1)
         rows = torch.cat([past, drawn], 2).flatten(0, 1)
-        rows = _newest(rows, plan.look_back + context)
+        rows = _newest(rows, plan.look_back + plan.context)
         known = None
         if covariates is not None:
             known = covariates.after(start).newest(rows.shape[1]).repeat(paths)

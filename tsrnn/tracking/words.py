@@ -15,8 +15,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tsrnn.base import add_listener
 from tsrnn.exceptions import ParameterError, TrackingWarning
+from tsrnn.listeners import add_listener
 from tsrnn.parameters import check_flag
 from tsrnn.tracking import report
 from tsrnn.tracking.ambient import active
@@ -26,7 +26,8 @@ from tsrnn.tracking.recorder import TrackedRun
 from tsrnn.tracking.store import create_store, default_experiment, resolve_uri
 
 if TYPE_CHECKING:
-    from tsrnn.base import FitListener, Forecaster
+    from tsrnn.base import Forecaster
+    from tsrnn.listeners import FitListener
     from tsrnn.panel import Panel
 
 __all__ = ["autolog", "runs", "track", "untracked"]

@@ -1,0 +1,50 @@
+"""Names of the columns that hold intervals and quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+from tsrnn.exceptions import ParameterError
+
+__all__ = ["interval_columns"]
+
+
+def interval_columns(
+    level: float | Sequence[float] | None, quantiles: Sequence[float] | None
+) -> dict[str, float]:
+    """Return column name -> probability for central intervals (percent) and quantiles.
+
+    The names follow the ``-lo-80`` / ``-hi-80`` convention of utilsforecast.
+
+    >>> interval_columns([80], [0.5])
+    {'forecast-lo-80': 0.1, 'forecast-hi-80': 0.9, 'forecast-q50': 0.5}
+    """
+    columns: dict[str, float] = {}
+    for percent in _listed(level):
+        if not _is_between(percent, 100):
+            raise ParameterError(
+                f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
+                f"Got {percent!r}."
+            )
+        columns[f"forecast-lo-{percent:g}"] = round(0.5 - float(percent) / 200, 10)
+        columns[f"forecast-hi-{percent:g}"] = round(0.5 + float(percent) / 200, 10)
+    for probability in _listed(quantiles):
+        if not _is_between(probability, 1):
+            raise ParameterError(
+                f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
+            )
+        columns[f"forecast-q{round(probability * 100, 8):g}"] = float(probability)
+    return columns
+
+
+def _listed(asked: Any) -> list[Any]:
+    """Return what was asked as a list: nothing, one, or many."""
+    if asked is None:
+        return []
+    return list(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else [asked]
+
+
+def _is_between(value: Any, high: float) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < high

@@ -1,0 +1,70 @@
+"""A forecaster's parameters and the plan of its data as the plans of its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsrnn.inference import Forecasting
+from tsrnn.learning.planning import plan_covariates
+from tsrnn.learning.training_plan import TrainingPlan
+from tsrnn.nn.plan import EncoderPlan, NetworkPlan
+
+if TYPE_CHECKING:
+    from tsrnn.forecaster import RNNForecaster
+    from tsrnn.panel import Panel
+
+__all__ = ["plan_forecasting", "plan_network", "plan_training"]
+
+PATHS = 200  # sample paths behind quantiles that have no closed form
+
+
+def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
+    """Return what the network is."""
+    plan = forecaster.plan_
+    return NetworkPlan(
+        horizon=1 if forecaster.decoder == "shift" else plan.horizon,
+        patch=plan.patch,
+        seasons=plan.seasons,
+        window=plan.window,
+        anchor=plan.anchor,
+        log=plan.log,
+        encoder=EncoderPlan(
+            cell=forecaster.cell,
+            hidden_size=int(forecaster.hidden_size),
+            num_layers=int(forecaster.num_layers),
+            dropout=float(forecaster.dropout),
+        ),
+        decoder=forecaster.decoder,
+        context=plan.context,
+        output=forecaster.output,
+        quantiles=tuple(float(level) for level in forecaster.quantiles),
+        covariates=plan_covariates(panel, forecaster.format_.covariates),
+    )
+
+
+def plan_training(forecaster: RNNForecaster) -> TrainingPlan:
+    """Return how to train."""
+    steps = forecaster.plan_.steps
+    return TrainingPlan(
+        max_steps=steps,
+        max_time=forecaster.max_time,
+        check_every=max(1, min(40, steps // 8)),
+        patience=forecaster.patience,
+        batch_size=forecaster.plan_.batch,
+        learning_rate=forecaster.learning_rate,
+        optimizer=forecaster.optimizer,
+        gradient_clip=forecaster.gradient_clip,
+        gradient_clip_value=forecaster.gradient_clip_value,
+        average=0.98,
+        warm_up=True,
+        seed=forecaster.seed_,
+        device=forecaster.device,
+        verbose=forecaster.verbose,
+        trainer_params=dict(forecaster.trainer_params or {}),
+    )
+
+
+def plan_forecasting(forecaster: RNNForecaster) -> Forecasting:
+    """Return how to forecast."""
+    low, high = (None, None) if forecaster.bounds is None else forecaster.bounds
+    return Forecasting(PATHS, forecaster.seed_, (low, high))
