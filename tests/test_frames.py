@@ -1,5 +1,6 @@
 """Every kind of frame in, the same kind out; recognition of columns; the helper regularize."""
 
+import contextlib
 import json
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tsrnn.exceptions import DataError, DataWarning, FrequencyError, TsrnnError
 from tsrnn.frames import FrameFormat, read_panel, regularize
+from tsrnn.frames.layout import _even_step
 
 DAYS = pd.date_range("2024-01-01", periods=10, freq="D")
 
@@ -647,3 +649,47 @@ def test_random_defects_give_our_error_or_a_sound_panel(freq, lengths, defects):
     assert len(kind.write(panel.ids, future, panel.axis, {"forecast": np.zeros(future.shape)})) > 0
     given_values = pd.to_numeric(df["y"]).to_numpy() if "y" in df else np.array([])
     np.testing.assert_allclose(np.nansum(panel.values), np.nansum(given_values))
+
+
+# ---- evenly spaced rows take a shorter way -------------------------------------------------------
+
+
+@pytest.mark.parametrize("freq", ["D", "7D", "h", "90min", "W-WED", "B", "MS", "3h"])
+@pytest.mark.parametrize("tz", [None, "Europe/Paris"])
+@pytest.mark.parametrize("lengths", [(9, 5, 1), (40, 3)])
+@pytest.mark.parametrize("hole", [False, True])
+def test_the_shorter_way_of_even_rows_finds_the_same(monkeypatch, freq, tz, lengths, hole):
+    starts = ["2024-03-27", "2024-03-06", "2024-04-03"]
+    some = [
+        pd.DataFrame(
+            {"unique_id": i, "ds": pd.date_range(s, periods=n, freq=freq, tz=tz), "y": 1.0}
+        )
+        for i, (s, n) in enumerate(zip(starts, lengths, strict=False))
+    ]
+    df = pd.concat(some, ignore_index=True)
+    df = df.drop(index=3) if hole else df
+
+    def read():
+        try:
+            with pytest.warns(DataWarning) if hole else contextlib.nullcontext():
+                panel, _ = read_panel(df)
+        except TsrnnError as error:
+            return str(error)
+        return panel.axis, panel.times.tolist(), panel.indptr.tolist()
+
+    shorter = read()
+    monkeypatch.setattr("tsrnn.frames.layout._even_step", lambda times, indptr: None)
+
+    assert shorter == read()
+
+
+def test_evenness_is_seen_across_blocks_and_series(monkeypatch):
+    monkeypatch.setattr("tsrnn.frames.layout.BLOCK", 4)
+    times, indptr = np.r_[0:30:3, 1:22:3, 5], np.array([0, 10, 17, 18])
+
+    assert _even_step(times, indptr) == 3
+    for row in (*range(1, 9), *range(11, 16)):
+        moved = times.copy()
+        moved[row] += 1
+        assert _even_step(moved, indptr) is None
+    assert _even_step(np.array([4, 9]), np.array([0, 1, 2])) is None

@@ -52,6 +52,17 @@ def test_windows_never_cross_from_one_series_to_the_next_nor_into_held_out_rows(
     )
 
 
+def test_whole_windows_and_cut_ones_come_together_in_order():
+    flat, indptr = np.arange(20.0), np.array([0, 8, 20])
+    series, start = np.array([0, 1, 0, 1]), np.array([2, -2, 5, 9])
+
+    rows = gather_rows(flat, indptr, series, start, np.array([8, 12, 8, 12]), 4)
+
+    nan = np.nan
+    expected = [[2, 3, 4, 5], [nan, nan, 8, 9], [5, 6, 7, nan], [17, 18, 19, nan]]
+    np.testing.assert_array_equal(rows, expected)
+
+
 def test_gathering_changes_no_row_of_the_panel():
     panel = make_panel(6)
     panel.values.flags.writeable = False

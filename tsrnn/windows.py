@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tsrnn.panel import Panel
 
@@ -38,6 +39,29 @@ def gather_rows(
     Rows before the series' first or at and after position ``stop`` are NaN: no window crosses into
     another series or into rows that are held out.
     """
+    whole = (start >= 0) & (start + count <= stop)
+    if flat.ndim == 1 and count and whole.any():  # whole windows are copied as they lie
+        lying = sliding_window_view(flat, count)
+        first = indptr[series] + start
+        if whole.all():
+            return lying[first].astype(np.float64, copy=False)
+        rows = np.empty((len(series), count))
+        rows[whole] = lying[first[whole]]
+        cut = ~whole
+        rows[cut] = _gather_cut(flat, indptr, series[cut], start[cut], stop[cut], count)
+        return rows
+    return _gather_cut(flat, indptr, series, start, stop, count)
+
+
+def _gather_cut(
+    flat: np.ndarray,
+    indptr: np.ndarray,
+    series: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    count: int,
+) -> np.ndarray:
+    """Return windows of which rows may lie outside, NaN there."""
     within = start[:, None] + np.arange(count)
     inside = (within >= 0) & (within < stop[:, None])
     rows = np.where(inside, within + indptr[series][:, None], 0)

@@ -158,6 +158,15 @@ class TimeAxis:
 
     # ---- counting ------------------------------------------------------------------------
 
+    @property
+    def even_step(self) -> int | None:
+        """Units of time between neighbours, where it is the same everywhere on the axis."""
+        if self.grid == "tick":
+            return self.step
+        if self.grid == "day" and self.tz is None:
+            return self.step * self.ticks_per_day
+        return None
+
     def position(self, times: np.ndarray) -> np.ndarray:
         """Return int64 positions of ``times``; neighbours on the axis differ by ``step``."""
         if self.grid == "tick":

@@ -28,7 +28,9 @@ _TICKS = {"h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1
 _MONTH_RULES = {1: "MS", MONTH_END: "ME", FIRST_BUSINESS_DAY: "BMS", LAST_BUSINESS_DAY: "BME"}
 
 
-def infer_axis(bare: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> TimeAxis | None:
+def infer_axis(
+    bare: TimeAxis, times: np.ndarray, indptr: np.ndarray, *, even: int | None = None
+) -> TimeAxis | None:
     """Return the axis on which ``times`` lie, or None where they lie on none.
 
     The most frequent gap proposes the step; the calendar candidates (sessions, weeks, months,
@@ -42,10 +44,14 @@ def infer_axis(bare: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> TimeAxi
         Times, increasing within each series.
     indptr : ndarray of int64, shape (series + 1,)
         Offsets of the series.
+    even : int, optional
+        The difference of neighbouring times within every series, where it is known to be one.
     """
     head = min(len(times), _SAMPLE)
     axis = _infer(bare, times[:head], np.append(indptr[indptr < head], head))
-    if head == len(times) or (axis is not None and first_misfit(axis, times, indptr) is None):
+    if head == len(times) or (
+        axis is not None and first_misfit(axis, times, indptr, even=even) is None
+    ):
         return axis
     return _infer(bare, times, indptr)
 
@@ -71,8 +77,13 @@ def within(differences: np.ndarray, indptr: np.ndarray) -> np.ndarray:
     return np.delete(differences, borders - 1) if borders.size else differences
 
 
-def first_misfit(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> int | None:
+def first_misfit(
+    axis: TimeAxis, times: np.ndarray, indptr: np.ndarray, *, even: int | None = None
+) -> int | None:
     """Return the first row whose stamp is not on ``axis`` or not whole steps after the one before."""
+    if even is not None and even == axis.even_step:  # the first row of a series tells of the others
+        off = ~axis.fits(times[indptr[:-1]])
+        return int(indptr[int(off.argmax())]) if off.any() else None
     off_week = None
     if axis.observed:
         off_week = np.concatenate([~axis.fits(times[rows]) for rows in _blocks(len(times))])
@@ -105,8 +116,12 @@ def _time_of_day(axis: TimeAxis, times: np.ndarray) -> np.ndarray:
     return of_day
 
 
-def is_complete(axis: TimeAxis, times: np.ndarray, indptr: np.ndarray) -> bool:
+def is_complete(
+    axis: TimeAxis, times: np.ndarray, indptr: np.ndarray, *, even: int | None = None
+) -> bool:
     """Return whether each row is exactly one step after the one before in its series."""
+    if even is not None and even == axis.even_step:
+        return True
     for rows, borders in _blocks_with_borders(indptr):
         gaps = np.diff(axis.position(times[rows]))
         gaps[borders] = axis.step

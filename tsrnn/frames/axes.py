@@ -45,11 +45,11 @@ def settle_axis(
             axis = replace(axis, observed=_share_of_sessions(axis, layout) >= _USUAL_SHARE)
         _check_stated(axis, layout, name, bare)
     else:
-        found = infer_axis(bare, layout.times, layout.indptr)
+        found = infer_axis(bare, layout.times, layout.indptr, even=layout.even)
         if found is None:
             raise _no_frequency(bare, layout, name)
         axis = found
-        if not is_complete(axis, layout.times, layout.indptr):
+        if not is_complete(axis, layout.times, layout.indptr, even=layout.even):
             _check_same_step(axis, layout, name)
     if axis.observed:
         _note_holidays(axis, layout, notes)
@@ -61,10 +61,10 @@ def check_axis(axis: TimeAxis, layout: Layout, name: str) -> None:
     if axis.grid == "session" and not axis.observed:
         _check_sessions(axis, layout, name)
         return
-    row = first_misfit(axis, layout.times, layout.indptr)
+    row = first_misfit(axis, layout.times, layout.indptr, even=layout.even)
     if row is not None:
         raise _misfit(axis, layout, name, row)
-    if not axis.stated and not is_complete(axis, layout.times, layout.indptr):
+    if not axis.stated and not is_complete(axis, layout.times, layout.indptr, even=layout.even):
         _check_same_step(axis, layout, name, fitted=True)
 
 
@@ -77,7 +77,7 @@ def _check_sessions(axis: TimeAxis, layout: Layout, name: str) -> None:
             f"Times in {name} must be sessions of the {calendar}. Got {layout.where(int(off.argmax()), axis)}, which is none "
             f"({int(off.sum())} such rows). Drop them, or correct calendar=."
         )
-    row = first_misfit(axis, layout.times, layout.indptr)
+    row = first_misfit(axis, layout.times, layout.indptr, even=layout.even)
     if row is not None:
         raise FrequencyError(
             f"A calendar needs one row per session in {name}. Got {layout.where(row, axis)}{_after(axis, layout, row)}. "
@@ -86,10 +86,10 @@ def _check_sessions(axis: TimeAxis, layout: Layout, name: str) -> None:
 
 
 def _check_stated(axis: TimeAxis, layout: Layout, name: str, bare: TimeAxis) -> None:
-    row = first_misfit(axis, layout.times, layout.indptr)
+    row = first_misfit(axis, layout.times, layout.indptr, even=layout.even)
     if row is None:
         return
-    found = infer_axis(bare, layout.times, layout.indptr)
+    found = infer_axis(bare, layout.times, layout.indptr, even=layout.even)
     hint = f" They follow {found.freq!r}." if found is not None and found.freq else ""
     raise FrequencyError(
         f"Times in {name} must follow freq={axis.freq!r}. Got {layout.where(row, axis)}{_after(axis, layout, row)}.{hint} "
@@ -209,7 +209,7 @@ def _no_frequency(bare: TimeAxis, layout: Layout, name: str) -> DataError:
         )
     gap = most_frequent(gaps)
     step = replace(bare, freq=str(gap), step=gap)
-    row = first_misfit(step, layout.times, layout.indptr)
+    row = first_misfit(step, layout.times, layout.indptr, even=layout.even)
     row = 1 if row is None else row
     usual = str(gap) if bare.kind != "datetime" else usual_name(gap, bare.unit)
     values, counts = np.unique(gaps, return_counts=True)

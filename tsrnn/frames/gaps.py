@@ -66,7 +66,7 @@ def fill_gaps(
         A series would grow more than tenfold: its times follow another step.
     """
     given = Filled(values, layout.times, weights, layout.indptr, values)
-    if axis.observed or is_complete(axis, layout.times, layout.indptr):
+    if axis.observed or is_complete(axis, layout.times, layout.indptr, even=layout.even):
         return given
     position = axis.position(layout.times)
     steps = np.diff(position)

@@ -13,6 +13,8 @@ from tsrnn.exceptions import DataError
 
 __all__ = ["Layout", "distinct_ids", "lay_out"]
 
+BLOCK = 32_768  # rows compared at a time: they stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -30,6 +32,8 @@ class Layout:
         Caller's row of each row; None: the caller's rows are in order already.
     named : bool
         Whether the caller names the series.
+    even : int, optional
+        The difference of neighbouring times, where it is one and the same within every series.
     """
 
     ids: pd.Index
@@ -37,6 +41,7 @@ class Layout:
     times: np.ndarray
     order: np.ndarray | None = None
     named: bool = True
+    even: int | None = None
 
     def arrange(self, values: np.ndarray) -> np.ndarray:
         """Return ``values`` (rows,) of the caller in the panel's order (a view where nothing moves)."""
@@ -47,7 +52,7 @@ class Layout:
         counts = np.add.reduceat(rows, self.indptr[:-1], dtype=np.int64)
         order = np.arange(len(rows)) if self.order is None else self.order
         indptr = np.append(0, np.cumsum(counts))
-        return replace(self, indptr=indptr, times=self.times[rows], order=order[rows])
+        return replace(self, indptr=indptr, times=self.times[rows], order=order[rows], even=None)
 
     def series_of(self, row: int) -> int:
         """Return the series of a row."""
@@ -97,6 +102,9 @@ def lay_out(
         order = np.argsort(codes.astype(np.int16) if len(names) < 2**15 else codes, kind="stable")
         indptr = np.append(0, np.cumsum(np.bincount(codes))).astype(np.int64)
         times = times[order]
+    named, even = ids is not None, _even_step(times, indptr)
+    if even is not None and even > 0:
+        return Layout(names, indptr, times, order, named, even)
     gaps = _gaps(times, indptr)
     if (gaps < 0).any():
         series = np.repeat(np.arange(len(names)), np.diff(indptr))
@@ -104,10 +112,28 @@ def lay_out(
         times = times[again]
         order = again if order is None else order[again]
         gaps = _gaps(times, indptr)
-    layout = Layout(names, indptr, times, order, named=ids is not None)
+    layout = Layout(names, indptr, times, order, named, _even_step(times, indptr))
     if (gaps == 0).any():
         raise _repeated(layout, gaps, axis)
     return layout
+
+
+def _even_step(times: np.ndarray, indptr: np.ndarray) -> int | None:
+    """Return the one difference of neighbouring rows within the series, None where there are others."""
+    several = np.flatnonzero(np.diff(indptr) > 1)
+    if not len(several):
+        return None
+    start = indptr[several[0]]
+    step = times[start + 1] - times[start]
+    ends = indptr[1:-1] - 1  # differences that go from one series to the next
+    for first in range(0, len(times) - 1, BLOCK):
+        part = times[first : first + BLOCK + 1]
+        gaps = part[1:] - part[:-1]
+        low, high = np.searchsorted(ends, (first, first + BLOCK))
+        gaps[ends[low:high] - first] = step
+        if (gaps != step).any():
+            return None
+    return int(step)
 
 
 def _gaps(times: np.ndarray, indptr: np.ndarray) -> np.ndarray:

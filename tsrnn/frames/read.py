@@ -104,7 +104,7 @@ def read_panel(
         stamps = in_unit_of(axis, stamps, time_name)
     layout, values, weights = _arrange(source, stamps)
     target_name = _called(source.format.target_name, "the target", upper=True)
-    _check_values(values, layout, stamps.bare, target_name)
+    missing = _check_values(values, layout, stamps.bare, target_name)
     notes: list[str] = []
     if axis is None:
         axis = settle_axis(
@@ -127,7 +127,7 @@ def read_panel(
         past, values = layout.keep(history), values[history]
         weights = None if weights is None else weights[history]
     filled = fill_gaps(axis, past, values, weights)
-    notes = [*_missing_notes(filled, past, axis, target_name), *notes]
+    notes = [*_missing_notes(filled, past, axis, target_name, missing=missing), *notes]
     if beside is not None:
         notes += beside.notes
     if notes:
@@ -211,15 +211,18 @@ def _read_only(values: np.ndarray) -> np.ndarray:
     return view
 
 
-def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> None:
-    """Raise DataError for infinities, values near overflow, and a target without any value."""
-    high, low = np.fmax.reduce(values), np.fmin.reduce(values)
+def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> bool:
+    """Return whether values are missing; refuse infinities, values near overflow, and no value at all."""
+    high, low = values.max(), values.min()
+    missing = bool(np.isnan(high))
+    if missing:
+        high, low = np.fmax.reduce(values), np.fmin.reduce(values)
     if np.isnan(high):
         raise DataError(
             f"{name} must hold at least one value. Got {len(values)} missing ones. Check target_col."
         )
     if max(abs(float(high)), abs(float(low))) <= _LARGEST:
-        return
+        return missing
     bad = np.isinf(values)
     what, remedy = (
         "infinite",
@@ -238,18 +241,20 @@ def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str)
     )
 
 
-def _missing_notes(filled: Filled, layout: Layout, axis: TimeAxis, name: str) -> list[str]:
+def _missing_notes(
+    filled: Filled, layout: Layout, axis: TimeAxis, name: str, *, missing: bool
+) -> list[str]:
     notes = []
     if filled.gap_steps:
         notes.append(
             f"{filled.gap_steps} steps have no row, the first before {layout.where(filled.first_gap, axis)}."
         )
-    missing = np.isnan(filled.given)
-    count = int(np.count_nonzero(missing))
+    unknown = np.isnan(filled.given) if missing else np.zeros(0, dtype=bool)
+    count = int(np.count_nonzero(unknown))
     if count:
-        row = int(missing.argmax())
+        row = int(unknown.argmax())
         notes.append(f"{name} has {count} missing values, the first for {layout.where(row, axis)}.")
-        per_series = np.add.reduceat(missing, layout.indptr[:-1])
+        per_series = np.add.reduceat(unknown, layout.indptr[:-1])
         empty = np.flatnonzero(per_series == layout_lengths(layout))
         if empty.size:
             notes.append(
