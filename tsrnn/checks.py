@@ -10,7 +10,7 @@ import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
-from tsrnn.nn.encoder import CELLS
+from tsrnn.nn.cells import CELLS
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.parameters import check_integer, check_option, check_real
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tests import reference
-from tsrnn.nn.encoder import CELLS, RecurrentEncoder, dropout
+from tsrnn.nn.cells import CELLS
+from tsrnn.nn.encoder import RecurrentEncoder, dropout
 
 PLAIN = {
     "gru": reference.gru,
@@ -72,9 +73,9 @@ def test_recurrent_weights_start_orthogonal_and_forget_gates_open():
     made.initialise(torch.Generator().manual_seed(0))
     layer = made.layers[0]
 
-    for block in layer.weight_hh_l0.detach().split(8):
+    for block in layer.rnn.weight_hh_l0.detach().split(8):
         torch.testing.assert_close(block @ block.T, torch.eye(8), atol=1e-5, rtol=0)
-    np.testing.assert_array_equal(layer.bias_ih_l0.detach()[8:16], 1.0)
+    np.testing.assert_array_equal(layer.rnn.bias_ih_l0.detach()[8:16], 1.0)
 
 
 def test_dropout_keeps_the_mean_and_does_nothing_without_a_generator():

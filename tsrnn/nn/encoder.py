@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CELLS", "RecurrentEncoder", "dropout"]
+from tsrnn.nn.cells import Cell, State, make_layer
 
-CELLS = ("gru", "lstm", "rnn", "rnn_relu")
-State = tuple[Tensor, ...]
+__all__ = ["RecurrentEncoder", "State", "dropout"]
 
 
 def dropout(x: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
@@ -25,26 +24,36 @@ def dropout(x: Tensor, probability: float, generator: torch.Generator | None) ->
 
 
 class RecurrentEncoder(nn.Module):
-    """Stacked Elman, LSTM or GRU layers (Elman 1990; Hochreiter and Schmidhuber 1997; Cho et al. 2014).
+    """Stacked recurrent layers.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers : int
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}
-        "rnn" is Elman's network with tanh, "rnn_relu" with max(0, x).
+    cell : str
+        See :mod:`tsrnn.nn.cells`.
     dropout : float
         Share of each layer's output that is dropped before the next layer, in training.
+    custom_cells : mapping of str to type, optional
+        Cells of the user's own, by name.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int, *, cell: str, dropout: float
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        cell: str,
+        dropout: float,
+        custom_cells: Mapping[str, type[Cell]] | None = None,
     ) -> None:
         super().__init__()
-        self.cell = cell
-        self.hidden_size = hidden_size
+        self.input_size = input_size
         self.dropout = dropout
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
-        self.layers = nn.ModuleList([_layer(cell, size, hidden_size) for size in sizes])
+        self.layers = nn.ModuleList(
+            [make_layer(cell, size, hidden_size, custom_cells) for size in sizes]
+        )
 
     def forward(
         self, x: Tensor, state: State | None = None, generator: torch.Generator | None = None
@@ -54,8 +63,8 @@ class RecurrentEncoder(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (batch, step, feature)
-        state : tuple of Tensor, each of shape (layer, batch, hidden), optional
-            Where reading goes on from: (h,) or, for the LSTM, (h, c). Zeros when not given.
+        state : tuple of Tensor, each of shape (layer, batch, size), optional
+            Where reading goes on from: the parts of the cell's state. Zeros when not given.
         generator : torch.Generator, optional
             Source of dropout; without it nothing is dropped.
 
@@ -63,52 +72,25 @@ class RecurrentEncoder(nn.Module):
         -------
         hidden : Tensor of shape (batch, step, hidden)
             State of the top layer at every step.
-        state : tuple of Tensor, each of shape (layer, batch, hidden)
+        state : tuple of Tensor, each of shape (layer, batch, size)
         """
         new: list[State] = []
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self._layers):
             if i:
                 x = dropout(x, self.dropout, generator)
-            before = (
-                None if state is None else tuple(part[i : i + 1].contiguous() for part in state)
-            )
-            x, after = layer(x, before if self.cell == "lstm" or before is None else before[0])
-            new.append(after if self.cell == "lstm" else (after,))
-        return x, tuple(torch.cat(parts) for parts in zip(*new, strict=True))
+            x, after = layer(x, None if state is None else tuple(part[i] for part in state))
+            new.append(after)
+        return x, tuple(torch.stack(parts) for parts in zip(*new, strict=True))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw fresh weights: uniform inputs, orthogonal recurrence, forget gates open (bias 1).
+        """Draw fresh weights; see :meth:`tsrnn.nn.cells.Cell.initialise`."""
+        for layer in self._layers:
+            layer.initialise(generator)
 
-        Orthogonal recurrence: Saxe et al. 2014; forget bias: Jozefowicz et al. 2015.
-        """
-        with torch.no_grad():
-            for layer in self.layers:
-                for name, weight in layer.named_parameters():
-                    if name.startswith("weight_hh"):
-                        for block in weight.split(self.hidden_size):
-                            block.copy_(_orthogonal(self.hidden_size, generator))
-                    elif name.startswith("weight_ih"):
-                        bound = math.sqrt(3.0 / weight.shape[1])
-                        draw = torch.empty(weight.shape).uniform_(
-                            -bound, bound, generator=generator
-                        )
-                        weight.copy_(draw / math.sqrt(2.0))
-                    else:
-                        weight.zero_()
-                        if self.cell == "lstm" and name.startswith("bias_ih"):
-                            forget = weight.split(self.hidden_size)[1]  # gates: i, f, g, o
-                            forget.fill_(1.0)
+    def input_weights(self) -> list[Tensor]:
+        """Return the weights that the input meets, each of shape (..., input)."""
+        return self._layers[0].input_weights()
 
-
-def _layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
-    if cell == "gru":
-        return nn.GRU(input_size, hidden_size, batch_first=True)
-    if cell == "lstm":
-        return nn.LSTM(input_size, hidden_size, batch_first=True)
-    nonlinearity = "relu" if cell == "rnn_relu" else "tanh"
-    return nn.RNN(input_size, hidden_size, batch_first=True, nonlinearity=nonlinearity)
-
-
-def _orthogonal(size: int, generator: torch.Generator) -> Tensor:
-    q, r = torch.linalg.qr(torch.empty(size, size).normal_(generator=generator))
-    return q * r.diagonal().sign()
+    @property
+    def _layers(self) -> list[Cell]:
+        return list(self.layers)  # type: ignore[arg-type]

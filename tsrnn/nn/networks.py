@@ -119,9 +119,11 @@ class ForecastNetwork(nn.Module):
         if self.covariates is None:
             return
         flags = torch.nonzero(self.covariates.flags).squeeze(1)
-        first = self.encoder.layers[0].get_parameter("weight_ih_l0")
-        own = first.shape[1] - self.covariates.size  # inputs before those of the covariates
-        first[:, own + flags] = 0.0
+        own = (
+            self.encoder.input_size - self.covariates.size
+        )  # inputs before those of the covariates
+        for weight in self.encoder.input_weights():
+            weight[..., own + flags] = 0.0
         self.head.known.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0
         if self.response is not None:
             self.response.hidden.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0

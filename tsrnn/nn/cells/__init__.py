@@ -1,0 +1,8 @@
+"""Recurrent cells: one contract, one small file a paper, each beside its equations."""
+
+from __future__ import annotations
+
+from tsrnn.nn.cells.catalogue import CELLS, make_layer
+from tsrnn.nn.cells.contract import Cell, State
+
+__all__ = ["CELLS", "Cell", "State", "make_layer"]
