@@ -43,6 +43,133 @@ def gru(x, w_ih, w_hh, b_ih, b_hh):
     return np.array(out)
 
 
+def mut1(x, w_ih, w_hh, b):
+    """Jozefowicz et al. 2015, section 4, MUT1, with W x where the paper has x alone."""
+    (wz, wr, wx), (ur, uh), (bz, br, bh) = np.split(w_ih, 3), np.split(w_hh, 2), np.split(b, 3)
+    h, out = np.zeros(w_hh.shape[1]), []
+    for step in x:
+        z = sigmoid(wz @ step + bz)
+        r = sigmoid(wr @ step + ur @ h + br)
+        h = np.tanh(uh @ (r * h) + np.tanh(wx @ step) + bh) * z + h * (1 - z)
+        out.append(h)
+    return np.array(out)
+
+
+def mut2(x, w_ih, w_hh, b):
+    """Jozefowicz et al. 2015, section 4, MUT2, with W x where the paper has x alone."""
+    (wz, wr, wh), (uz, ur, uh), (bz, br, bh) = np.split(w_ih, 3), np.split(w_hh, 3), np.split(b, 3)
+    h, out = np.zeros(w_hh.shape[1]), []
+    for step in x:
+        z = sigmoid(wz @ step + uz @ h + bz)
+        r = sigmoid(wr @ step + ur @ h + br)
+        h = np.tanh(uh @ (r * h) + wh @ step + bh) * z + h * (1 - z)
+        out.append(h)
+    return np.array(out)
+
+
+def mut3(x, w_ih, w_hh, b):
+    """Jozefowicz et al. 2015, section 4, MUT3."""
+    (wz, wr, wh), (uz, ur, uh), (bz, br, bh) = np.split(w_ih, 3), np.split(w_hh, 3), np.split(b, 3)
+    h, out = np.zeros(w_hh.shape[1]), []
+    for step in x:
+        z = sigmoid(wz @ step + uz @ np.tanh(h) + bz)
+        r = sigmoid(wr @ step + ur @ h + br)
+        h = np.tanh(uh @ (r * h) + wh @ step + bh) * z + h * (1 - z)
+        out.append(h)
+    return np.array(out)
+
+
+def nas(x, w_ih, w_hh, b):
+    """Zoph and Le 2017, appendix A, layer by layer from the leaves of the tree to its root."""
+    relu = lambda a: np.maximum(a, 0)  # noqa: E731
+    h = c = np.zeros(w_hh.shape[1])
+    out = []
+    for step in x:
+        xs = [w @ step for w in np.split(w_ih, 8)]
+        ms = [u @ h + d for u, d in zip(np.split(w_hh, 8), np.split(b, 8), strict=True)]
+        leaves = [
+            sigmoid(xs[0] + ms[0]),
+            relu(xs[1] + ms[1]),
+            sigmoid(xs[2] + ms[2]),
+            relu(xs[3] * ms[3]),
+            np.tanh(xs[4] + ms[4]),
+            sigmoid(xs[5] + ms[5]),
+            np.tanh(xs[6] + ms[6]),
+            sigmoid(xs[7] + ms[7]),
+        ]
+        second = [
+            np.tanh(leaves[0] * leaves[1]),
+            np.tanh(leaves[2] + leaves[3]),
+            np.tanh(leaves[4] * leaves[5]),
+            sigmoid(leaves[6] + leaves[7]),
+        ]
+        c = np.tanh(second[0] + c) * second[1]
+        h = np.tanh(c * np.tanh(second[2] + second[3]))
+        out.append(h)
+    return np.array(out)
+
+
+def mingru(x, w_ih, b):
+    """Feng et al. 2024, section 3.1: h_t = (1 - z_t) h_(t-1) + z_t h~_t."""
+    (wz, wh), (bz, bh) = np.split(w_ih, 2), np.split(b, 2)
+    h, out = np.zeros(len(bz)), []
+    for step in x:
+        z = sigmoid(wz @ step + bz)
+        h = (1 - z) * h + z * (wh @ step + bh)
+        out.append(h)
+    return np.array(out)
+
+
+def minlstm(x, w_ih, b):
+    """Feng et al. 2024, section 3.2, gates normalised: f' = f / (f + i), i' = i / (f + i)."""
+    (wf, wi, wh), (bf, bi, bh) = np.split(w_ih, 3), np.split(b, 3)
+    h, out = np.zeros(len(bf)), []
+    for step in x:
+        f, i = sigmoid(wf @ step + bf), sigmoid(wi @ step + bi)
+        h = f / (f + i) * h + i / (f + i) * (wh @ step + bh)
+        out.append(h)
+    return np.array(out)
+
+
+def slstm(x, w_ih, w_hh, b):
+    """Beck et al. 2024, eq. 8 to 14 as they are, without the stabiliser, which changes no result."""
+    h = c = n = np.zeros(w_hh.shape[1])
+    out = []
+    for step in x:
+        z, i, f, o = np.split(w_ih @ step + w_hh @ h + b, 4)
+        z, i, f, o = np.tanh(z), np.exp(i), sigmoid(f), sigmoid(o)
+        c = f * c + i * z
+        n = f * n + i
+        h = o * c / n
+        out.append(h)
+    return np.array(out)
+
+
+def window_mlp(x, w_ih, b):
+    """One hidden layer on the newest K inputs, W_0 for the newest; nothing stands before the first step."""
+    matrices, out = np.split(w_ih, len(w_ih) // len(b)), []
+    for t in range(len(x)):
+        a = b + sum(w @ x[t - k] for k, w in enumerate(matrices) if k <= t)
+        out.append(np.maximum(a, 0))
+    return np.array(out)
+
+
+CELLS = {
+    "gru": gru,
+    "lstm": lstm,
+    "rnn": elman,
+    "rnn_relu": lambda *weights: elman(*weights, relu=True),
+    "mut1": mut1,
+    "mut2": mut2,
+    "mut3": mut3,
+    "nas": nas,
+    "mingru": mingru,
+    "minlstm": minlstm,
+    "slstm": slstm,
+    "mlp": window_mlp,
+}
+
+
 def causal_scale(values, *, season, window):
     """Level and scale of one series by their definition: (last, mean, scale), each (step,)."""
     last, mean, scale = [], [], []

@@ -6,13 +6,6 @@ from tests import reference
 from tsrnn.nn.cells import CELLS
 from tsrnn.nn.encoder import RecurrentEncoder, dropout
 
-PLAIN = {
-    "gru": reference.gru,
-    "lstm": reference.lstm,
-    "rnn": reference.elman,
-    "rnn_relu": lambda *weights: reference.elman(*weights, relu=True),
-}
-
 
 def encoder(cell, layers=1, seed=0):
     made = RecurrentEncoder(3, 4, layers, cell=cell, dropout=0.0).double()
@@ -35,7 +28,7 @@ def test_encoder_computes_the_equations_of_its_cell(cell, layers):
     expected = x[0].numpy()
     for layer in made.layers:
         weights = [w.detach().numpy() for w in layer.parameters()]
-        expected = PLAIN[cell](expected, *weights)
+        expected = reference.CELLS[cell](expected, *weights)
     np.testing.assert_allclose(hidden[0].detach(), expected, rtol=1e-10)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tsrnn.nn.cells.contract import Cell
+from tsrnn.nn.cells.minimal import MinGRU, MinLSTM
+from tsrnn.nn.cells.mutated import MUT1, MUT2, MUT3
+from tsrnn.nn.cells.nas import NAS
 from tsrnn.nn.cells.native import GRU, LSTM, RNN, ReLURNN
+from tsrnn.nn.cells.slstm import SLSTM
+from tsrnn.nn.cells.window import WindowMLP
 
 __all__ = ["CELLS", "make_layer"]
 
@@ -14,6 +19,14 @@ CELLS: Mapping[str, type[Cell]] = {
     "lstm": LSTM,
     "rnn": RNN,
     "rnn_relu": ReLURNN,
+    "mut1": MUT1,
+    "mut2": MUT2,
+    "mut3": MUT3,
+    "nas": NAS,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+    "slstm": SLSTM,
+    "mlp": WindowMLP,
 }
 
 
