@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     )
     from tsrnn.forecaster import RNNForecaster, load
     from tsrnn.frames import regularize
+    from tsrnn.nn.cells import Cell
     from tsrnn.tracking import autolog, track
 
 __version__ = "0.1.0"
 
 _HOME = {
     "BaselineForecaster": "baselines",
+    "Cell": "nn.cells",
     "DataError": "exceptions",
     "DataWarning": "exceptions",
     "FrequencyError": "exceptions",
@@ -57,6 +59,7 @@ _HOME = {
 }
 __all__ = [
     "BaselineForecaster",
+    "Cell",
     "DataError",
     "DataWarning",
     "FrequencyError",

@@ -10,7 +10,7 @@ import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
-from tsrnn.nn.cells import CELLS
+from tsrnn.nn.cells import CELLS, check_cell
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.parameters import check_integer, check_option, check_real
 
@@ -44,7 +44,10 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     check_seed(f.random_state)
     check_option("output", f.output, OUTPUTS)
     check_option("representation", f.representation, REPRESENTATIONS)
-    check_option("cell", f.cell, CELLS)
+    if isinstance(f.cell, type):
+        check_cell(f.cell)
+    else:
+        check_option("cell", f.cell, CELLS)
     check_option("decoder", f.decoder, DECODERS)
     check_option("optimizer", f.optimizer, OPTIMIZERS)
     check_option("device", f.device, ("cpu", "cuda"))

@@ -28,7 +28,7 @@ from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
-from tsrnn.planned import plan_forecasting, plan_network, plan_training
+from tsrnn.planned import custom_cells, plan_forecasting, plan_network, plan_training
 from tsrnn.saving import read_folder, write_folder
 from tsrnn.summary import summarise
 from tsrnn.windows import Origins
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsrnn.backtesting import BacktestResult
+    from tsrnn.nn.cells import Cell
     from tsrnn.panel import Panel
 
 __all__ = ["RNNForecaster", "load"]
@@ -66,8 +67,10 @@ class RNNForecaster(Forecaster):
         outside they refuse.
     representation : {"auto", "level", "difference", "log", "log_return"}
         Whether the network works on logarithms, and relative to the season's level or the last value.
-    cell : {"gru", "lstm", "rnn", "rnn_relu"}
-        Recurrent cell.
+    cell : str or type
+        Recurrent cell: "gru", "lstm", "rnn" (Elman's with tanh), "rnn_relu", "mut1", "mut2", "mut3", "nas",
+        "mingru", "minlstm", "slstm"; "mlp" for a plain network on a window, without recurrence; or your own
+        subclass of :class:`tsrnn.Cell`. See docs/networks.md.
     decoder : {"direct", "shift"}
         "direct" says the whole horizon at every step; "shift" says one step ahead (N steps in, the
         same N shifted by one out) and is rolled on by its own samples.
@@ -151,7 +154,7 @@ class RNNForecaster(Forecaster):
         output: str = "quantiles",
         quantiles: Sequence[float] = QUANTILES,
         representation: str = "auto",
-        cell: str = "gru",
+        cell: str | type[Cell] = "gru",
         decoder: str = "direct",
         hidden_size: int = 64,
         num_layers: int = 1,
@@ -245,6 +248,7 @@ class RNNForecaster(Forecaster):
             self.forecasting_,
             self.val_size,
             int(self.n_members),
+            custom_cells(self),
         )
         with torch_settings():
             learned = learn(panel, notify)
@@ -401,20 +405,29 @@ class RNNForecaster(Forecaster):
         write_folder(path, *to_stored(self))
 
     @classmethod
-    def load(cls, path: str | Path) -> RNNForecaster:
+    def load(
+        cls, path: str | Path, custom_cells: Mapping[str, type[Cell]] | None = None
+    ) -> RNNForecaster:
         """Return the forecaster saved at ``path``; its forecasts are the same bit for bit.
+
+        Parameters
+        ----------
+        path : path-like
+        custom_cells : dict of str to type, optional
+            Cells of your own by name: ``{"MyCell": MyCell}``. Nothing is imported by a name in the file.
 
         Raises
         ------
         ModelFileError
-            The folder holds no model, a damaged one, or one of a newer format.
+            The folder holds no model, a damaged one, one of a newer format, or one whose cell is missing
+            in ``custom_cells``.
         """
-        return from_stored(cls, *read_folder(path))
+        return from_stored(cls, *read_folder(path), custom_cells)
 
 
-def load(path: str | Path) -> RNNForecaster:
+def load(path: str | Path, custom_cells: Mapping[str, type[Cell]] | None = None) -> RNNForecaster:
     """Return the forecaster saved at ``path``; see :meth:`RNNForecaster.load`."""
-    return RNNForecaster.load(path)
+    return RNNForecaster.load(path, custom_cells)
 
 
 def draw_seed(random_state: int | None) -> int:

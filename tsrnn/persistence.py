@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
+from tsrnn.nn.cells import CELLS, Cell
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
@@ -36,7 +38,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
 
     Stored are parameters, weights, state and the newest rows; never the training frame. A parameter
     that is an object (a pandas offset as ``calendar``, callbacks in ``trainer_params``) is left out:
-    the time axis it led to is stored.
+    the time axis it led to is stored. Of a cell of the user's own its name is stored.
     """
     memory, skill = forecaster.memory_, forecaster.skill_
     panel, reading = memory.panel, memory.reading
@@ -82,19 +84,22 @@ def from_stored(
     cls: type[RNNForecaster],
     config: dict[str, Any],
     arrays: dict[str, np.ndarray],
+    custom_cells: Mapping[str, type[Cell]] | None = None,
 ) -> RNNForecaster:
     """Return the forecaster of :func:`to_stored`, bit for bit.
 
     Raises
     ------
     ModelFileError
-        The stored values are no RNNForecaster.
+        The stored values are no RNNForecaster, or its cell is one of the user's own and not given.
     """
     if config.get("estimator") != ESTIMATOR:
         raise ModelFileError(
             f"The folder must hold a saved {ESTIMATOR}. Got {config.get('estimator')!r}."
         )
-    forecaster = cls(**config["params"])
+    plan = NetworkPlan.from_dict(config["network"])
+    own = _own_cell(plan.encoder.cell, custom_cells or {})
+    forecaster = cls(**{**config["params"], **own})
     forecaster.format_ = FrameFormat.from_dict(config["format"])
     forecaster.axis_ = TimeAxis.from_dict(config["axis"])
     forecaster.plan_ = DataPlan.from_dict(config["plan"])
@@ -104,8 +109,9 @@ def from_stored(
     forecaster.history_ = pd.DataFrame(config["history"])
     forecaster.skill_ = None if config["skill"] is None else Skill.from_dict(config["skill"])
     with torch.device("meta"):
-        plan = NetworkPlan.from_dict(config["network"])
-        network = NetworkEnsemble([ForecastNetwork(plan) for _ in range(config["members"])])
+        network = NetworkEnsemble(
+            [ForecastNetwork(plan, custom_cells) for _ in range(config["members"])]
+        )
     weights = {
         name.removeprefix("network."): torch.tensor(array)
         for name, array in arrays.items()
@@ -133,6 +139,19 @@ def from_stored(
     forecaster.memory_ = Memory(panel, Reading(torch.tensor(arrays["rows"]), state, read))
     forecaster.is_fitted_ = True
     return forecaster
+
+
+def _own_cell(name: str, custom_cells: Mapping[str, type[Cell]]) -> dict[str, Any]:
+    """Return the user's class of that name as the parameter ``cell``; nothing for a cell of the library."""
+    if name in CELLS:
+        return {}
+    if name not in custom_cells:
+        raise ModelFileError(
+            f"The model's cell {name!r} is none of tsrnn's own, so its class must be given. "
+            f"Got custom_cells={dict(custom_cells)!r}. Load it with "
+            f"custom_cells={{{name!r}: {name}}}, where {name} is the class it was fitted with."
+        )
+    return {"cell": custom_cells[name]}
 
 
 def _is_plain(value: Any) -> bool:

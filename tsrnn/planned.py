@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tsrnn.inference import Forecasting
 from tsrnn.learning.planning import plan_covariates
 from tsrnn.learning.training_plan import TrainingPlan
+from tsrnn.nn.cells import Cell
 from tsrnn.nn.plan import EncoderPlan, NetworkPlan
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
     from tsrnn.panel import Panel
 
-__all__ = ["plan_forecasting", "plan_network", "plan_training"]
+__all__ = ["custom_cells", "plan_forecasting", "plan_network", "plan_training"]
 
 PATHS = 200  # sample paths behind quantiles that have no closed form
 
@@ -29,7 +31,7 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
         anchor=plan.anchor,
         log=plan.log,
         encoder=EncoderPlan(
-            cell=forecaster.cell,
+            cell=forecaster.cell if isinstance(forecaster.cell, str) else forecaster.cell.__name__,
             hidden_size=int(forecaster.hidden_size),
             num_layers=int(forecaster.num_layers),
             dropout=float(forecaster.dropout),
@@ -40,6 +42,12 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
         quantiles=tuple(float(level) for level in forecaster.quantiles),
         covariates=plan_covariates(panel, forecaster.format_.covariates),
     )
+
+
+def custom_cells(forecaster: RNNForecaster) -> Mapping[str, type[Cell]]:
+    """Return the cell of the user's own by its name in the plan; nothing where there is none."""
+    cell = forecaster.cell
+    return {} if isinstance(cell, str) else {cell.__name__: cell}
 
 
 def plan_training(forecaster: RNNForecaster) -> TrainingPlan:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.learning.validation import Correction, Validation, calibrate, correct
+from tsrnn.nn.cells import Cell
 from tsrnn.nn.covariates import ColumnEncoder, Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
@@ -66,6 +67,8 @@ class Learner:
     val_size : int, optional
     n_members : int
         Networks that are trained on all rows, each with its own seed, and averaged.
+    custom_cells : mapping of str to type
+        Cells of the user's own, by the names that the network's plan knows them by.
     """
 
     data: DataPlan
@@ -74,6 +77,7 @@ class Learner:
     forecasting: Forecasting
     val_size: int | None
     n_members: int
+    custom_cells: Mapping[str, type[Cell]] = field(default_factory=dict)
 
     def __call__(self, panel: Panel, notify: Notify) -> Learned:
         """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
@@ -92,7 +96,8 @@ class Learner:
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows."""
-        network = ForecastNetwork.build(self.network, torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        network = ForecastNetwork.build(self.network, generator, self.custom_cells)
         standardise(network, sampler)
         start_from_reference(network, sampler, np.random.default_rng(seed))
         return network

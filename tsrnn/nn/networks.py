@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from tsrnn.nn.cells import Cell
 from tsrnn.nn.covariates import CovariateInputs, Covariates, Encoded
 from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
@@ -46,13 +48,21 @@ class ForecastNetwork(nn.Module):
     All methods take rows of raw values, float64, NaN where nothing was observed, of which the first
     ``plan.look_back`` only serve as the past of the others, and with ``plan.covariates`` the covariates
     of these rows.
+
+    Parameters
+    ----------
+    plan : NetworkPlan
+    custom_cells : mapping of str to type, optional
+        Cells of the user's own, by the names that the plan knows them by.
     """
 
     path_factor: Tensor
     covariates: CovariateInputs | None
     response: FutureResponse | None
 
-    def __init__(self, plan: NetworkPlan) -> None:
+    def __init__(
+        self, plan: NetworkPlan, custom_cells: Mapping[str, type[Cell]] | None = None
+    ) -> None:
         super().__init__()
         self.plan = plan
         references = len(reference_names(plan.seasons))
@@ -78,6 +88,7 @@ class ForecastNetwork(nn.Module):
             plan.encoder.num_layers,
             cell=plan.encoder.cell,
             dropout=plan.encoder.dropout,
+            custom_cells=custom_cells,
         )
         self.head = MixtureHead(
             state_size=plan.encoder.hidden_size,
@@ -93,13 +104,18 @@ class ForecastNetwork(nn.Module):
         self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
 
     @classmethod
-    def build(cls, plan: NetworkPlan, generator: torch.Generator) -> ForecastNetwork:
+    def build(
+        cls,
+        plan: NetworkPlan,
+        generator: torch.Generator,
+        custom_cells: Mapping[str, type[Cell]] | None = None,
+    ) -> ForecastNetwork:
         """Return a fresh network whose weights come from ``generator`` alone.
 
         Torch's global random state is neither read nor moved.
         """
         with torch.device("meta"):
-            network = cls(plan)
+            network = cls(plan, custom_cells)
         network.to_empty(device="cpu")
         network.encoder.initialise(generator)
         network.head.initialise(generator)

@@ -21,7 +21,7 @@ class EncoderPlan:
     Parameters
     ----------
     cell : str
-        Recurrent cell; see :mod:`tsrnn.nn.encoder`.
+        Recurrent cell: one of :data:`tsrnn.nn.cells.CELLS`, or the name of the user's own class.
     hidden_size, num_layers : int
     dropout : float
         Share of each layer's output that is dropped before the next layer, in training.

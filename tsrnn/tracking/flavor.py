@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,7 @@ with warnings.catch_warnings():
 
 if TYPE_CHECKING:
     from tsrnn.base import Forecaster
+    from tsrnn.nn.cells import Cell
 
 __all__ = ["FLAVOR_NAME", "get_default_pip_requirements", "load_model", "log_model", "save_model"]
 
@@ -156,7 +158,11 @@ def log_model(forecaster: Forecaster, name: str = "model", **kwargs: Any) -> Mod
     )
 
 
-def load_model(model_uri: str, dst_path: str | None = None) -> Any:
+def load_model(
+    model_uri: str,
+    dst_path: str | None = None,
+    custom_cells: Mapping[str, type[Cell]] | None = None,
+) -> Any:
     """Load a forecaster that was logged or saved with this flavour.
 
     Parameters
@@ -165,6 +171,8 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
         ``models:/...``, ``runs:/<run_id>/model`` or a folder.
     dst_path : str, optional
         Existing folder to download to.
+    custom_cells : dict of str to type, optional
+        As in :func:`tsrnn.load`.
 
     Returns
     -------
@@ -173,7 +181,7 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
     """
     local = _download_artifact_from_uri(artifact_uri=str(model_uri), output_path=dst_path)
     flavor = _get_flavor_configuration(model_path=local, flavor_name=FLAVOR_NAME)
-    return _load(Path(local) / flavor["data"])
+    return _load(Path(local) / flavor["data"], custom_cells)
 
 
 def _load_pyfunc(path: str) -> _Pyfunc:
@@ -181,10 +189,10 @@ def _load_pyfunc(path: str) -> _Pyfunc:
     return _Pyfunc(_load(Path(path)))
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, custom_cells: Mapping[str, type[Cell]] | None = None) -> Any:
     from tsrnn.forecaster import load
 
-    return load(path)
+    return load(path, custom_cells)
 
 
 class _Pyfunc:

@@ -32,7 +32,8 @@ def linear_scan(keep: Tensor, add: Tensor, start: Tensor) -> Tensor:
     -------
     Tensor of shape (step, ...)
     """
-    return _LinearScan.apply(keep, add, start)
+    hidden: Tensor = _LinearScan.apply(keep, add, start)  # type: ignore[no-untyped-call]
+    return hidden
 
 
 class _LinearScan(torch.autograd.Function):
@@ -46,7 +47,7 @@ class _LinearScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         keep, hidden, start = ctx.saved_tensors
         after = torch.cat([keep[1:], torch.zeros_like(keep[:1])])
         add = _scan(after.flip(0), grad.flip(0), torch.zeros_like(start)).flip(0)
