@@ -96,6 +96,22 @@ def test_gradient_is_that_of_small_differences(cell):
     assert torch.autograd.gradcheck(read, (x, *state, *weights))
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradient_through_steps_is_that_through_the_sequence(cell):
+    made, x, upward = layer(cell), drawn(2, 6, 3), drawn(2, 6, 4, seed=8)
+    state = made.zero_state(2, like=x)
+
+    hidden = []
+    for t in range(6):
+        state = made.step(made.project(x[:, t]), state)
+        hidden.append(state[0])
+    by_steps = torch.autograd.grad((torch.stack(hidden, 1) * upward).sum(), made.parameters())
+    at_once = torch.autograd.grad((made(x)[0] * upward).sum(), made.parameters())
+
+    for one, other in zip(by_steps, at_once, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("cell", TORCHS)
 def test_step_is_that_of_torchs_cell_with_the_same_weights(cell):
     made, x = layer(cell), drawn(2, 3)
