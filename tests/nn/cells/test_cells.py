@@ -1,5 +1,8 @@
 """Every cell: its paper's equations, forward and by numerical gradient, and the contract of a layer."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +148,19 @@ def test_native_layer_is_torchs_bit_for_bit(cell, goes_on):
     assert torch.equal(hidden, expected)
     end = end if cell == "lstm" else (end,)
     assert all(torch.equal(part, other[0]) for part, other in zip(after, end, strict=True))
+
+
+def test_docs_name_every_cell_its_state_and_the_number_of_its_parameters():
+    page = (Path(__file__).parents[3] / "docs" / "networks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .* \| `([\w ]+)` \| `(.*)` \|$", page, re.MULTILINE)
+
+    assert [name for name, _, _ in rows] == list(CELLS)
+    for name, parts, formula in rows:
+        made = make_layer(name, 3, 5)
+        assert parts.split() == list(made.parts)
+        assert sum(weight.numel() for weight in made.parameters()) == eval(
+            formula, {"F": 3, "H": 5}
+        )
 
 
 # ---- gates ------------------------------------------------------------------------------------
