@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -246,3 +248,31 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             "settled": np.array(average) + said["long-mean"][0] - level[t],
         }
     return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}
+
+
+def highway(x, h, weight, bias):
+    """Srivastava et al. 2015, eq. 3: y = h t + x (1 - t), t = sigmoid(W x + b); all (..., size)."""
+    t = sigmoid(x @ weight.T + bias)
+    return h * t + x * (1 - t)
+
+
+def dilated_elman(x, w_ih, w_hh, b_ih, b_hh, *, dilation):
+    """Chang et al. 2017, eq. 1, with Elman's cell: h_t from h_(t-d); x (step, feature)."""
+    out = []
+    for t, step in enumerate(x):
+        h = out[t - dilation] if t >= dilation else np.zeros(w_hh.shape[1])
+        out.append(np.tanh(w_ih @ step + b_ih + w_hh @ h + b_hh))
+    return np.array(out)
+
+
+def causal_convolution(x, weight, bias):
+    """Gelu of a sum over the newest k inputs; x (step, feature), weight (out, feature, k)."""
+    kernel = weight.shape[2]
+    out = []
+    for t in range(len(x)):
+        total = bias.copy()
+        for j in range(kernel):
+            if t - (kernel - 1) + j >= 0:
+                total = total + weight[:, :, j] @ x[t - (kernel - 1) + j]
+        out.append([0.5 * a * (1 + math.erf(a / math.sqrt(2))) for a in total])
+    return np.array(out)

@@ -11,8 +11,10 @@ import torch
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.nn.cells import CELLS, check_cell
+from tsrnn.nn.initial_state import INITIAL_STATES
 from tsrnn.nn.outputs import OUTPUTS
-from tsrnn.parameters import check_integer, check_option, check_real
+from tsrnn.nn.skips import SKIPS
+from tsrnn.parameters import check_flag, check_integer, check_option, check_real
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
@@ -31,6 +33,7 @@ __all__ = [
 
 REPRESENTATIONS = ("auto", "level", "difference", "log", "log_return")
 DECODERS = ("direct", "shift")
+LOSS_AT = ("auto", "every", "last")
 
 
 def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
@@ -56,13 +59,15 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
             "device='cuda' needs a GPU that torch can use, and finds none. Use device='cpu'."
         )
     check_option("missing", f.missing, ("mask",))
-    check_real("dropout", f.dropout, low=0, high=1, closed="left")
+    for name in ("dropout", "recurrent_dropout"):
+        check_real(name, getattr(f, name), low=0, high=1, closed="left")
     check_real("learning_rate", f.learning_rate, low=0, closed="neither")
     for name in ("max_time", "gradient_clip", "gradient_clip_value"):
         check_real(name, getattr(f, name), low=0, closed="neither", optional=True)
     _check_quantiles(f.quantiles)
     _check_bounds(f.bounds)
     _check_covariates(f)
+    _check_stack(f)
     if not (f.trainer_params is None or isinstance(f.trainer_params, Mapping)):
         raise ParameterError(
             f"The 'trainer_params' parameter must be a dict for pytorch_lightning.Trainer. Got {f.trainer_params!r}."
@@ -81,6 +86,51 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
         raise ParameterError(
             f"output='negative_binomial' works on raw counts: representation must be 'auto' or 'level'. "
             f"Got {f.representation!r}."
+        )
+
+
+def _check_stack(f: RNNForecaster) -> None:
+    check_option("skip", f.skip, SKIPS)
+    check_option("initial_state", f.initial_state, INITIAL_STATES)
+    check_option("loss_at", f.loss_at, LOSS_AT)
+    check_flag("bidirectional", f.bidirectional)
+    check_integer("convolution", f.convolution, low=2, optional=True)
+    _check_dilations(f.dilations, f.num_layers)
+    if f.skip != "none" and f.num_layers == 1 and (f.convolution is None or f.bidirectional):
+        raise ParameterError(
+            f"skip={f.skip!r} goes around layers that read as many values as they say, and the only layer reads "
+            "features. Use num_layers of 2 or more, or skip='none'."
+        )
+    if f.initial_state == "static" and not f.static_covariates:
+        raise ParameterError(
+            "initial_state='static' is made of the static covariates, and there are none. Name them in "
+            "static_covariates, or use initial_state='learned'."
+        )
+    if f.bidirectional and f.decoder == "shift":
+        raise ParameterError(
+            "bidirectional=True reads a window as a whole, and decoder='shift' goes on from the state one step at "
+            "a time: what it learned to say would have been read from its future. Use decoder='direct'."
+        )
+    if f.bidirectional and f.loss_at == "every":
+        raise ParameterError(
+            "bidirectional=True has read the whole window at its every step, so that loss_at='every' would teach "
+            "it what it has read. Use loss_at='last', or leave it on 'auto'."
+        )
+
+
+def _check_dilations(dilations: Sequence[int] | None, num_layers: int) -> None:
+    if dilations is None:
+        return
+    if isinstance(dilations, (str, bytes)) or not isinstance(dilations, Sequence):
+        raise ParameterError(
+            f"The 'dilations' parameter must hold one integer a layer, as (1, 2, 4), or be None. Got {dilations!r}."
+        )
+    for dilation in dilations:
+        check_integer("dilations", dilation, low=1)
+    if len(dilations) != num_layers:
+        raise ParameterError(
+            f"The 'dilations' parameter must hold one integer a layer. Got {tuple(dilations)!r} with "
+            f"num_layers={num_layers}. Use num_layers={len(dilations)}."
         )
 
 

@@ -77,6 +77,23 @@ class RNNForecaster(Forecaster):
     hidden_size, num_layers : int
     dropout : float
         Between layers and before the output, in training.
+    recurrent_dropout : float
+        Share of each layer's inputs and recurrent weights that is dropped for a whole sequence, in training.
+    skip : {"none", "residual", "highway"}
+        What each layer read goes around it, too: added, or through a gate. The first layer, which reads
+        features, has none, unless a convolution stands before it.
+    dilations : sequence of int, optional
+        For each layer, how many steps back it goes on from, as (1, 2, 4); every layer one when None.
+    initial_state : {"zero", "learned", "static"}
+        State before the first step: zero, learned, or a linear map of the static covariates.
+    bidirectional : bool
+        Read the newest ``context_length`` rows in both directions, anew for each forecast. No state goes on:
+        not for ``decoder="shift"``, and the loss is that at the last step.
+    convolution : int, optional
+        Recurrent steps whose inputs a causal convolution joins before the first layer.
+    loss_at : {"auto", "every", "last"}
+        Steps of a training window that it is taught at. "auto": every step; the last one where
+        ``bidirectional``.
     patch : int, optional
         Rows that one recurrent step reads; from the season when None.
     max_steps : int
@@ -159,6 +176,13 @@ class RNNForecaster(Forecaster):
         hidden_size: int = 64,
         num_layers: int = 1,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        skip: str = "none",
+        dilations: Sequence[int] | None = None,
+        initial_state: str = "zero",
+        bidirectional: bool = False,
+        convolution: int | None = None,
+        loss_at: str = "auto",
         patch: int | None = None,
         max_steps: int = 1000,
         max_time: float | None = None,
@@ -197,6 +221,13 @@ class RNNForecaster(Forecaster):
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.skip = skip
+        self.dilations = dilations
+        self.initial_state = initial_state
+        self.bidirectional = bidirectional
+        self.convolution = convolution
+        self.loss_at = loss_at
         self.patch = patch
         self.max_steps = max_steps
         self.max_time = max_time

@@ -104,6 +104,8 @@ def read_origins(
         Read no more than these newest rows (all when not given).
     """
     plan = network.plan
+    if not plan.is_causal:  # no state is carried: the newest window is all that is read
+        max_rows = context if max_rows is None else min(context, max_rows)
     asked = origins
     origins = _before_silence(panel, origins, plan)
     read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)

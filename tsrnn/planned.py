@@ -35,12 +35,19 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
             hidden_size=int(forecaster.hidden_size),
             num_layers=int(forecaster.num_layers),
             dropout=float(forecaster.dropout),
+            skip=forecaster.skip,
+            dilations=tuple(int(d) for d in forecaster.dilations or ()),
+            recurrent_dropout=float(forecaster.recurrent_dropout),
+            initial_state=forecaster.initial_state,
+            bidirectional=bool(forecaster.bidirectional),
+            convolution=None if forecaster.convolution is None else int(forecaster.convolution),
         ),
         decoder=forecaster.decoder,
         context=plan.context,
         output=forecaster.output,
         quantiles=tuple(float(level) for level in forecaster.quantiles),
         covariates=plan_covariates(panel, forecaster.format_.covariates),
+        loss_at=_loss_at(forecaster),
     )
 
 
@@ -48,6 +55,12 @@ def custom_cells(forecaster: RNNForecaster) -> Mapping[str, type[Cell]]:
     """Return the cell of the user's own by its name in the plan; nothing where there is none."""
     cell = forecaster.cell
     return {} if isinstance(cell, str) else {cell.__name__: cell}
+
+
+def _loss_at(forecaster: RNNForecaster) -> str:
+    if forecaster.loss_at == "auto":
+        return "last" if forecaster.bidirectional else "every"
+    return forecaster.loss_at
 
 
 def plan_training(forecaster: RNNForecaster) -> TrainingPlan:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
 from tsrnn.nn.reference import reference_names
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
+    from tsrnn.nn.plan import NetworkPlan
 
 __all__ = ["summarise"]
 
@@ -30,6 +32,9 @@ def summarise(forecaster: RNNForecaster) -> str:
         ),
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
+    chosen = _chosen(network.plan)
+    if chosen:
+        rows.append(("stack", ", ".join(chosen)))
     columns = forecaster.format_.covariates
     for kind, some in (
         ("future", columns.future),
@@ -61,3 +66,15 @@ def summarise(forecaster: RNNForecaster) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
     return "\n".join([f"RNNForecaster, cell {network.plan.encoder.cell}", *lines])
+
+
+def _chosen(plan: NetworkPlan) -> list[str]:
+    """Return what of the encoder is not as by default, in words."""
+    encoder = plan.encoder
+    words = [f"{encoder.num_layers} layers"] if encoder.num_layers > 1 else []
+    for field in fields(encoder):
+        value = getattr(encoder, field.name)
+        if field.default not in {MISSING, value}:
+            name = field.name.replace("_", " ")
+            words.append(name if value is True else f"{name} {value}")
+    return words + (["loss at the last step"] if plan.loss_at == "last" else [])

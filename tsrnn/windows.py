@@ -107,6 +107,9 @@ class WindowSampler:
     look_back, context, horizon, patch : int
         A window is ``look_back`` rows that only serve as the past, ``context`` rows that are read in
         patches of ``patch``, and ``horizon`` rows that are only forecast.
+    at_end : bool
+        Only the step at the end of the context is taught: every window has a row behind it, and of a
+        series shorter than two contexts, windows of half the series count, too, with missing rows before.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class WindowSampler:
         context: int,
         horizon: int,
         patch: int,
+        at_end: bool = False,
     ) -> None:
         self.panel = panel
         self.stop = stop
@@ -125,6 +129,7 @@ class WindowSampler:
         self.context = context
         self.horizon = horizon
         self.patch = patch
+        self.at_end = at_end
         useful = np.where(stop >= 2, stop, 0).astype(np.float64)
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
@@ -133,6 +138,11 @@ class WindowSampler:
         """Draw windows: their series and the rows where their read parts begin."""
         series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
         series = np.minimum(series, len(self.stop) - 1)
+        if self.at_end:
+            stop = self.stop[series]
+            least = np.minimum(self.context, np.maximum(stop // 2, 1))
+            known = least + (rng.random(batch_size) * (stop - least)).astype(np.int64)
+            return series, known - self.context
         # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
         room = np.maximum(self.stop[series] - self.context - 1, 0)
         start = (rng.random(batch_size) * (room + 1)).astype(np.int64)

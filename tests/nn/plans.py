@@ -1,8 +1,16 @@
 """Small networks for tests, as plans."""
 
+from dataclasses import fields
+
 from tsrnn.nn.plan import EncoderPlan, NetworkPlan
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
+
+
+def encoder_plan(**changes):
+    """Return a small encoder's plan."""
+    settings = {"cell": "gru", "hidden_size": 6, "num_layers": 1, "dropout": 0.0}
+    return EncoderPlan(**{**settings, **changes})
 
 
 def plan(**changes):
@@ -19,6 +27,6 @@ def plan(**changes):
         "output": "quantiles",
         "quantiles": LEVELS,
     }
-    encoder = {"cell": "gru", "hidden_size": 6, "num_layers": 1, "dropout": 0.0}
-    encoder |= {name: changes.pop(name) for name in encoder.keys() & changes.keys()}
-    return NetworkPlan(**{**settings, "encoder": EncoderPlan(**encoder), **changes})
+    names = {field.name for field in fields(EncoderPlan)} & changes.keys()
+    encoder = encoder_plan(**{name: changes.pop(name) for name in names})
+    return NetworkPlan(**{**settings, "encoder": encoder, **changes})

@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from tests import reference
+from tests.nn.plans import encoder_plan
 from tsrnn.nn.cells import CELLS
 from tsrnn.nn.encoder import RecurrentEncoder, dropout
 
 
 def encoder(cell, layers=1, seed=0):
-    made = RecurrentEncoder(3, 4, layers, cell=cell, dropout=0.0).double()
+    made = RecurrentEncoder(3, encoder_plan(cell=cell, hidden_size=4, num_layers=layers)).double()
     made.initialise(torch.Generator().manual_seed(seed))
     with torch.no_grad():
         for parameter in made.parameters():  # biases, too, so that each term is seen
@@ -55,14 +56,14 @@ def test_weights_come_from_the_generator_alone(cell):
 
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    made = RecurrentEncoder(3, 4, 1, cell=cell, dropout=0.0)
+    made = RecurrentEncoder(3, encoder_plan(cell=cell, hidden_size=4))
     torch.manual_seed(7)
     made.initialise(torch.Generator().manual_seed(3))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_recurrent_weights_start_orthogonal_and_forget_gates_open():
-    made = RecurrentEncoder(3, 8, 1, cell="lstm", dropout=0.0)
+    made = RecurrentEncoder(3, encoder_plan(cell="lstm", hidden_size=8))
     made.initialise(torch.Generator().manual_seed(0))
     layer = made.layers[0]
 

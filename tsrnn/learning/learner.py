@@ -17,7 +17,7 @@ from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.learning.validation import Correction, Validation, calibrate, correct
 from tsrnn.nn.cells import Cell
-from tsrnn.nn.covariates import ColumnEncoder, Covariates
+from tsrnn.nn.covariates import ColumnEncoder
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
@@ -112,6 +112,7 @@ class Learner:
             context=self.data.context,
             horizon=self.network.horizon,
             patch=self.network.patch,
+            at_end=self.network.loss_at == "last",
         )
 
     def _validation(self, panel: Panel, split: Split) -> Validation:
@@ -219,16 +220,16 @@ def start_from_reference(
     positions = network.positions(sampler.context)
     most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
     batch = max(1, min(256, 4 * most // len(positions)))
-    places = sampler.places(batch, rng)
-    drawn, weights = sampler.gather(*places)
-    beside = sampler.covariates(*places)
-    covariates = None if beside is None else Covariates(*map(torch.from_numpy, beside))
+    drawn, weights = sampler.gather(*sampler.places(batch, rng))
     values = torch.from_numpy(drawn)
     represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.relative_references(represented, scale, positions)
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    head = network(values[:, : values.shape[1] - plan.horizon], covariates=covariates)
-    target = network.relative_target(values[:, rows], head)
+    target = network.relative_to(
+        values[:, rows],
+        anchor=scale.anchor[:, positions].unsqueeze(-1),
+        scale=scale.scale[:, positions].unsqueeze(-1),
+    )
     importance = (~target.isnan()).float()
     if weights is not None:
         importance *= torch.from_numpy(weights)[:, rows].float()

@@ -254,6 +254,8 @@ class _TrainingModule(pl.LightningModule):
         """Choose the recurrent steps to forecast from: all, or so many that a window has ``TARGETS``."""
         plan = self.network.plan
         count = (values.shape[1] - plan.horizon - plan.look_back) // plan.patch
+        if plan.loss_at == "last":
+            return torch.tensor([count - 1], device=values.device)
         most = max(2, TARGETS // plan.horizon)
         if count <= most:
             return None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from tsrnn.nn.encoder import dropout
+from tsrnn.nn.dropout import dropout
 from tsrnn.nn.outputs import HeadValues
 from tsrnn.nn.scaling import squash
 

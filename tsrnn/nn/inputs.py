@@ -8,7 +8,7 @@ from torch import Tensor
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.scaling import CausalScale, safe_ratio, squash
 
-__all__ = ["causal_features", "feature_count"]
+__all__ = ["causal_features", "feature_count", "newest_rows"]
 
 
 def feature_count(plan: NetworkPlan) -> int:
@@ -58,3 +58,12 @@ def causal_features(
     seen = (~newest.isnan()).to(relative.dtype)
     aged = torch.log1p(age.clamp_max(plan.look_back).to(relative.dtype)) / 5
     return torch.cat([relative, seen, aged], -1)
+
+
+def newest_rows(rows: Tensor, count: int) -> Tensor:
+    """Return the newest ``count`` rows of (batch, row), NaN before the first where there are fewer."""
+    missing = count - rows.shape[1]
+    if missing > 0:
+        pad = torch.full((len(rows), missing), torch.nan, dtype=rows.dtype)
+        return torch.cat([pad, rows], 1)
+    return rows[:, -count:]

@@ -12,7 +12,7 @@ from tsrnn.nn.cells import Cell
 from tsrnn.nn.covariates import CovariateInputs, Covariates, Encoded
 from tsrnn.nn.decoder import MixtureHead
 from tsrnn.nn.encoder import RecurrentEncoder, State
-from tsrnn.nn.inputs import causal_features, feature_count
+from tsrnn.nn.inputs import causal_features, feature_count, newest_rows
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.reference import reference_forecasts, reference_names
@@ -76,22 +76,23 @@ class ForecastNetwork(nn.Module):
             if plan.covariates.future:
                 self.response = FutureResponse(
                     inputs.future,
-                    inner_size=plan.encoder.hidden_size + features,
+                    inner_size=plan.encoder.output_size + features,
                     hidden_size=plan.encoder.hidden_size,
                     horizon=plan.horizon,
                     seasons=plan.seasons,
                 )
                 seen_ahead = self.response.seen_size
+        static_size = 0
+        if self.covariates is not None and plan.encoder.initial_state == "static":
+            static_size = self.covariates.static.complete_size
         self.encoder = RecurrentEncoder(
             features,
-            plan.encoder.hidden_size,
-            plan.encoder.num_layers,
-            cell=plan.encoder.cell,
-            dropout=plan.encoder.dropout,
+            plan.encoder,
+            static_size=static_size,
             custom_cells=custom_cells,
         )
         self.head = MixtureHead(
-            state_size=plan.encoder.hidden_size,
+            state_size=plan.encoder.output_size,
             feature_size=features + seen_ahead,
             hidden_size=plan.encoder.hidden_size,
             horizon=plan.horizon,
@@ -135,14 +136,13 @@ class ForecastNetwork(nn.Module):
         if self.covariates is None:
             return
         flags = torch.nonzero(self.covariates.flags).squeeze(1)
-        own = (
-            self.encoder.input_size - self.covariates.size
-        )  # inputs before those of the covariates
+        flags += self.encoder.input_size - self.covariates.size  # behind those of the target
+        said = self.plan.encoder.output_size
         for weight in self.encoder.input_weights():
-            weight[..., own + flags] = 0.0
-        self.head.known.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0
+            weight[..., flags] = 0.0
+        self.head.known.weight[:, said + flags] = 0.0
         if self.response is not None:
-            self.response.hidden.weight[:, self.plan.encoder.hidden_size + own + flags] = 0.0
+            self.response.hidden.weight[:, said + flags] = 0.0
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
@@ -209,7 +209,8 @@ class ForecastNetwork(nn.Module):
         generator : torch.Generator, optional
             Source of dropout in training.
         steps : Tensor of int64, optional
-            Say it at these recurrent steps only (all when not given).
+            Say it at these recurrent steps only (all when not given). A bidirectional encoder knows what
+            to say at the last one only.
         covariates : Covariates, optional
             Of the same rows, and of the horizon after them.
 
@@ -221,8 +222,10 @@ class ForecastNetwork(nn.Module):
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
-        hidden, _ = self.encoder(features, generator=generator)
-        if steps is not None:
+        hidden, state = self.encoder(features, None, generator, self._static(columns))
+        if not self.plan.is_causal:
+            hidden, features, positions = _newest_output(state), features[:, -1:], positions[-1:]
+        elif steps is not None:
             hidden, features, positions = hidden[:, steps], features[:, steps], positions[steps]
         references = self.relative_references(represented, scale, positions)
         return self._say(hidden, features, references, scale, positions, generator, columns)
@@ -239,17 +242,28 @@ class ForecastNetwork(nn.Module):
             The state before the first of these rows.
         covariates : Covariates, optional
             Of the same rows.
+
+        Notes
+        -----
+        A bidirectional encoder reads the newest ``context`` rows, missing ones before the first, and can't
+        go on from a state.
         """
         plan = self.plan
+        if not plan.is_causal:
+            rows = plan.look_back + plan.context
+            values = newest_rows(values, rows)
+            covariates = None if covariates is None else covariates.newest(rows)
         steps = values.shape[1] - plan.look_back
-        for start in range(0, steps, READ_AT_ONCE * plan.patch):
-            stop = min(start + READ_AT_ONCE * plan.patch, steps)
+        most = READ_AT_ONCE * plan.patch if plan.is_causal else steps
+        for start in range(0, steps, most):
+            stop = min(start + most, steps)
             chunk = values[:, start : plan.look_back + stop]
             represented, scale = self.represent(chunk)
             positions = self.positions(stop - start)
             some = None if covariates is None else covariates.between(start, plan.look_back + stop)
-            features = self.features(represented, scale, positions, self.encode(some))
-            _, state = self.encoder(features, state)
+            columns = self.encode(some)
+            features = self.features(represented, scale, positions, columns)
+            _, state = self.encoder(features, state, static=self._static(columns))
         if state is None:
             raise ValueError("read needs at least one row behind the look-back")
         return state
@@ -282,6 +296,12 @@ class ForecastNetwork(nn.Module):
         _, state = self.encoder(inputs.features, state)
         return self._after_newest(state, inputs), state
 
+    def _static(self, columns: Encoded | None) -> Tensor | None:
+        """Return what the encoder's initial state is made of, where that is static covariates."""
+        if self.covariates is None or columns is None:
+            return None
+        return self.covariates.static.complete(columns.static)
+
     def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Newest:
         rows = self.plan.look_back + self.plan.patch
         represented, scale = self.represent(values[:, -rows:])
@@ -295,8 +315,9 @@ class ForecastNetwork(nn.Module):
     def _after_newest(self, state: State, newest: _Newest) -> HeadValues:
         features, represented, scale, position, columns = newest
         references = self.relative_references(represented, scale, position)
-        hidden = state[0][-1].unsqueeze(1)  # (batch, 1, hidden)
-        said = self._say(hidden, features, references, scale, position, None, columns)
+        said = self._say(
+            _newest_output(state), features, references, scale, position, None, columns
+        )
         return HeadValues(*(part.squeeze(1) for part in said))
 
     def _say(
@@ -330,10 +351,14 @@ class ForecastNetwork(nn.Module):
 
     def relative_target(self, target: Tensor, head: HeadValues) -> Tensor:
         """Return raw targets (..., horizon) relative to the head's anchor and scale, NaN kept."""
+        return self.relative_to(target, anchor=head.anchor, scale=head.scale)
+
+    def relative_to(self, target: Tensor, *, anchor: Tensor, scale: Tensor) -> Tensor:
+        """Return raw targets (..., horizon) relative to anchor and scale (..., 1), NaN kept."""
         log = self.plan.log
-        difference = relative_move(represent(target, log=log) - head.anchor, log=log)
-        usable = head.scale > 0
-        ratio = difference / torch.where(usable, head.scale, torch.ones_like(head.scale))
+        difference = relative_move(represent(target, log=log) - anchor, log=log)
+        usable = scale > 0
+        ratio = difference / torch.where(usable, scale, torch.ones_like(scale))
         return torch.where(usable, ratio, torch.full_like(ratio, torch.nan)).float()
 
     def restore(self, relative: Tensor, head: HeadValues) -> Tensor:
@@ -346,3 +371,8 @@ class ForecastNetwork(nn.Module):
     def quantiles(self, head: HeadValues, probability: Tensor) -> Tensor:
         """Return quantiles in the units of the data, shape (..., horizon, quantile)."""
         return self.restore(self.output.quantile(head, probability), head)
+
+
+def _newest_output(state: State) -> Tensor:
+    """Return what the encoder says at the newest step, shape (batch, 1, output)."""
+    return state[0][-1].unsqueeze(1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
+from tsrnn.nn.inputs import newest_rows
 
 __all__ = ["copula_factor", "direct_paths", "shift_paths", "stratified_uniforms"]
 
@@ -108,7 +109,7 @@ def direct_paths(
         start = drawn.shape[2]
         past = values.unsqueeze(1).expand(-1, paths, -1)
         rows = torch.cat([past, drawn], 2).flatten(0, 1)
-        rows = _newest(rows, plan.look_back + plan.context)
+        rows = newest_rows(rows, plan.look_back + plan.context)
         known = None
         if covariates is not None:
             known = covariates.after(start).newest(rows.shape[1]).repeat(paths)
@@ -158,12 +159,3 @@ def _coupled(network: Network, noise: Tensor) -> Tensor:
         noise = torch.cat([noise, torch.full((len(noise), missing), 0.5, dtype=noise.dtype)], 1)
     normal = torch.special.ndtri(noise) @ network.path_factor.T
     return torch.special.ndtr(normal).clamp(EDGE, 1 - EDGE)
-
-
-def _newest(rows: Tensor, count: int) -> Tensor:
-    """Return the newest ``count`` rows, filled with NaN on the left where there are fewer."""
-    missing = count - rows.shape[1]
-    if missing > 0:
-        pad = torch.full((len(rows), missing), torch.nan, dtype=rows.dtype)
-        return torch.cat([pad, rows], 1)
-    return rows[:, -count:]

@@ -25,12 +25,47 @@ class EncoderPlan:
     hidden_size, num_layers : int
     dropout : float
         Share of each layer's output that is dropped before the next layer, in training.
+    skip : {"none", "residual", "highway"}
+        Around each layer that reads what the network made itself; see :mod:`tsrnn.nn.skips`.
+    dilations : tuple of int
+        How many steps back each layer goes on from; empty: one.
+    recurrent_dropout : float
+        Share of each layer's inputs and recurrent weights that is dropped for a whole sequence, in
+        training; see :mod:`tsrnn.nn.dropout`.
+    initial_state : {"zero", "learned", "static"}
+        See :mod:`tsrnn.nn.initial_state`.
+    bidirectional : bool
+        Read windows of the past in both directions.
+    convolution : int, optional
+        Steps whose inputs are seen together; see :mod:`tsrnn.nn.convolution`.
     """
 
     cell: str
     hidden_size: int
     num_layers: int
     dropout: float
+    skip: str = "none"
+    dilations: tuple[int, ...] = ()
+    recurrent_dropout: float = 0.0
+    initial_state: str = "zero"
+    bidirectional: bool = False
+    convolution: int | None = None
+
+    @property
+    def output_size(self) -> int:
+        """Values that the encoder says at each step."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
+
+    def skips_layer(self, i: int) -> bool:
+        """Whether layer ``i`` has a skip connection: it reads as many values as it says, and no raw features."""
+        return self.skip != "none" and (
+            i > 0 or (self.convolution is not None and not self.bidirectional)
+        )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> EncoderPlan:
+        """Return the plan of plain values."""
+        return cls(**{**values, "dilations": tuple(values.get("dilations", ()))})
 
 
 @dataclass(frozen=True)
@@ -59,6 +94,8 @@ class NetworkPlan:
     quantiles : tuple of float
     covariates : CovariatePlan, optional
         Columns beside the target.
+    loss_at : {"every", "last"}
+        Steps of a training window that it is taught at.
     """
 
     horizon: int
@@ -73,6 +110,15 @@ class NetworkPlan:
     output: str
     quantiles: tuple[float, ...]
     covariates: CovariatePlan | None = None
+    loss_at: str = "every"
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether what is said at a step depends on nothing after it, so that reading can go on from a state.
+
+        A bidirectional encoder is not: it reads the newest ``context`` rows anew for each forecast.
+        """
+        return not self.encoder.bidirectional
 
     @property
     def segment(self) -> int:
@@ -92,7 +138,7 @@ class NetworkPlan:
     def from_dict(cls, values: dict[str, Any]) -> NetworkPlan:
         """Undo :meth:`to_dict`."""
         read: dict[str, Any] = {name: tuple(values[name]) for name in ("seasons", "quantiles")}
-        read["encoder"] = EncoderPlan(**values["encoder"])
+        read["encoder"] = EncoderPlan.from_dict(values["encoder"])
         if values.get("covariates") is not None:
             read["covariates"] = CovariatePlan.from_dict(values["covariates"])
         return cls(**{**values, **read})
