@@ -15,9 +15,10 @@ from tests import reference
 from tests.nn.plans import plan as small_plan
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ParameterError, TrainingError
-from tsrnn.learning.training import fit_network, make_optimizer, training_loss
+from tsrnn.learning.training import _TrainingModule, fit_network, make_optimizer, training_loss
 from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.outputs import HeadValues
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
@@ -175,6 +176,32 @@ def test_windows_without_any_target_have_a_loss_of_zero():
     assert loss.item() == 0.0
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_a_loss_at_the_last_step_is_that_of_the_newest_origin_alone():
+    network = build(loss_at="last")
+    rows = network.plan.look_back + network.plan.context
+    values = torch.from_numpy(windows(rows + 3))
+
+    with torch.no_grad():
+        head = network(values[:, :-3])
+        last = network.relative_target(values[:, -3:], HeadValues(*(part[:, -1] for part in head)))
+        expected = network.output.loss(HeadValues(*(part[:, -1] for part in head)), last).mean()
+        step = torch.tensor([network.plan.context - 1])
+        loss = training_loss(network, values, None, steps=step)
+
+    torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize(("changes", "steps"), [({}, None), ({"loss_at": "last"}, [11])])
+def test_a_window_is_taught_at_the_steps_of_the_plan(changes, steps):
+    network = build(**changes)
+    module = _TrainingModule(network, PLAN, None, lambda *_: None)
+    rows = network.plan.look_back + network.plan.context + network.plan.horizon
+
+    drawn = module._steps(torch.zeros(2, rows))
+
+    assert steps == (None if drawn is None else drawn.tolist())
 
 
 # ---- one step -----------------------------------------------------------------------------

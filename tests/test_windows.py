@@ -146,3 +146,30 @@ def test_origins_are_taken_together(which):
     assert len(some) == 2
     np.testing.assert_array_equal(some.series, [1, 2])
     np.testing.assert_array_equal(some.known, [6, 7])
+
+
+def at_end(panel, stop=None) -> WindowSampler:
+    stop = panel.lengths if stop is None else np.asarray(stop)
+    return WindowSampler(panel, stop, look_back=3, context=6, horizon=2, patch=1, at_end=True)
+
+
+def test_the_end_of_a_window_that_is_taught_there_has_a_row_behind_it():
+    values, _ = draw(at_end(make_panel(40, 9, 4), [30, 9, 4]), 500, np.random.default_rng(0))
+
+    newest, first = values[:, 3 + 5], values[:, 3 + 6]
+    assert not np.isnan(first).any()
+    np.testing.assert_array_equal(first, newest + 1)
+    assert set(first[first < 1000]) == set(
+        range(6, 30)
+    )  # whole windows, up to the row before the stop
+    assert set(first[(first >= 1000) & (first < 2000)]) == {1004, 1005, 1006, 1007, 1008}
+    assert set(first[first >= 2000]) == {2002, 2003}
+
+
+def test_rows_before_the_first_of_a_short_series_are_missing_in_its_windows():
+    values, _ = draw(at_end(make_panel(4)), 20, np.random.default_rng(0))
+
+    for window in values:
+        known = np.flatnonzero(~np.isnan(window))
+        assert window[known[0]] == 0.0
+        assert known[0] >= 3 + 6 - 3

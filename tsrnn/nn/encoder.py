@@ -181,4 +181,4 @@ class RecurrentEncoder(nn.Module):
 
     @property
     def _all_layers(self) -> list[Cell]:
-        return [*self.layers, *self.backward_layers]  # type: ignore[list-item]
+        return [*self.layers, *self.backward_layers]
