@@ -70,7 +70,8 @@ class RecurrentEncoder(nn.Module):
         )
         self.initial: InitialState | None = None
         if plan.initial_state != "zero":
-            self.initial = InitialState([layer.sizes for layer in self._all_layers], static_size)
+            sizes = [_free_sizes(layer) for layer in self._all_layers]
+            self.initial = InitialState(sizes, static_size)
 
     def forward(
         self,
@@ -142,7 +143,9 @@ class RecurrentEncoder(nn.Module):
         if self.initial is not None:
             learned = self.initial(len(x), static)
             zeros = [
-                tuple(zero + part for zero, part in zip(*both, strict=True))
+                tuple(
+                    zero + part if part.shape[1] else zero for zero, part in zip(*both, strict=True)
+                )
                 for both in zip(zeros, learned, strict=True)
             ]
         return [
@@ -182,3 +185,9 @@ class RecurrentEncoder(nn.Module):
     @property
     def _all_layers(self) -> list[Cell]:
         return [*self.layers, *self.backward_layers]
+
+
+def _free_sizes(layer: Cell) -> tuple[int, ...]:
+    """Return the sizes of the parts of its state, 0 for those that always start at zero."""
+    both = zip(layer.parts, layer.sizes, strict=True)
+    return tuple(0 if part in layer.fixed else size for part, size in both)

@@ -21,7 +21,7 @@ class InitialState(nn.Module):
     Parameters
     ----------
     sizes : list of tuple of int
-        Sizes of the parts of each layer's state.
+        Sizes of the parts of each layer's state; 0 for a part that always starts at zero.
     static_size : int
         Inputs that the static covariates make; 0 for a state that is the same for every series.
     """
@@ -34,7 +34,7 @@ class InitialState(nn.Module):
         self.bias = nn.Parameter(torch.zeros(total))
 
     def forward(self, batch: int, static: Tensor | None) -> list[State]:
-        """Return each layer's state, parts of shape (batch, size).
+        """Return what is added to each layer's zero state, parts of shape (batch, size).
 
         Parameters
         ----------

@@ -32,6 +32,8 @@ class Cell(nn.Module, ABC):
     ----------
     parts : tuple of str
         Names of the parts of the state, as in the paper; the first is the hidden state.
+    fixed : tuple of str
+        Parts that always start at zero, where another initial state is learned.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Cell(nn.Module, ABC):
     """
 
     parts: ClassVar[tuple[str, ...]] = ("h",)
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

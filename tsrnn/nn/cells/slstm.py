@@ -35,6 +35,7 @@ class SLSTM(Cell):
     """
 
     parts: ClassVar[tuple[str, ...]] = ("h", "c", "n", "m")
+    fixed: ClassVar[tuple[str, ...]] = ("c", "n", "m")  # c without its n is the mean of nothing
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
