@@ -108,6 +108,7 @@ def test_the_summary_names_what_is_not_as_by_default():
             "the only layer reads features",
         ),
         ({"dilations": 2}, r"one integer a layer, as \(1, 2, 4\), or be None. Got 2"),
+        ({"dilations": ()}, r"one integer a layer, as \(1, 2, 4\), or be None. Got \(\)"),
         ({"dilations": (1, 0)}, "'dilations' parameter must be an integer of at least 1"),
         ({"dilations": (1, 2)}, r"Got \(1, 2\) with num_layers=1. Use num_layers=2"),
         ({"recurrent_dropout": 1.0}, r"'recurrent_dropout' parameter must be a number in \[0, 1\)"),

@@ -121,7 +121,7 @@ def _check_stack(f: RNNForecaster) -> None:
 def _check_dilations(dilations: Sequence[int] | None, num_layers: int) -> None:
     if dilations is None:
         return
-    if isinstance(dilations, (str, bytes)) or not isinstance(dilations, Sequence):
+    if isinstance(dilations, str) or not isinstance(dilations, Sequence) or not len(dilations):
         raise ParameterError(
             f"The 'dilations' parameter must hold one integer a layer, as (1, 2, 4), or be None. Got {dilations!r}."
         )

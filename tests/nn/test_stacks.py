@@ -317,6 +317,17 @@ def test_an_initial_state_starts_at_zero():
         torch.testing.assert_close(said, zero(x)[0], rtol=0, atol=0)
 
 
+def test_parts_of_an_slstm_that_make_one_mean_start_at_zero_together():
+    made = encoder(cell="slstm", initial_state="learned")
+    with torch.no_grad():
+        made.initial.bias.fill_(-9.0)
+
+    said, _ = made(inputs())
+
+    assert made.initial.bias.shape == (4,)
+    assert bool(torch.isfinite(said).all())
+
+
 def test_a_bidirectional_encoder_goes_on_from_no_state():
     made = encoder(bidirectional=True)
     _, state = made(inputs())

@@ -251,7 +251,7 @@ class _TrainingModule(pl.LightningModule):
             self.trainer.should_stop = True
 
     def _steps(self, values: Tensor) -> Tensor | None:
-        """Choose the recurrent steps to forecast from: all, or so many that a window has ``TARGETS``."""
+        """Choose the recurrent steps to forecast from: all, so many that a window has ``TARGETS``, or the last."""
         plan = self.network.plan
         count = (values.shape[1] - plan.horizon - plan.look_back) // plan.patch
         if plan.loss_at == "last":
