@@ -126,7 +126,7 @@ class NoStep(Cell):
         (Cell, r"subclass of tsrnn.Cell with a step\(\)"),
         (gru, "name of its own"),
         (Unset, r"must set every parameter and buffer. Got NaN in \['weight_ih'\]"),
-        (Narrow, r"must return the parts \('h',\)"),
+        (Narrow, r"must return hidden states and the parts \('h',\)"),
     ],
 )
 def test_what_is_no_cell_is_refused(cell, message):

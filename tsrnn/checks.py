@@ -10,7 +10,7 @@ import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
-from tsrnn.nn.cells import CELLS, check_cell
+from tsrnn.nn.cells import CELLS, fault_of_cell
 from tsrnn.nn.initial_state import INITIAL_STATES
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.nn.skips import SKIPS
@@ -47,10 +47,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     check_seed(f.random_state)
     check_option("output", f.output, OUTPUTS)
     check_option("representation", f.representation, REPRESENTATIONS)
-    if isinstance(f.cell, type):
-        check_cell(f.cell)
-    else:
-        check_option("cell", f.cell, CELLS)
+    _check_cell(f.cell)
     check_option("decoder", f.decoder, DECODERS)
     check_option("optimizer", f.optimizer, OPTIMIZERS)
     check_option("device", f.device, ("cpu", "cuda"))
@@ -141,6 +138,13 @@ def check_seed(random_state: object) -> None:
         raise ParameterError(
             f"The 'random_state' parameter must be smaller than 2**63. Got {random_state!r}."
         )
+
+
+def _check_cell(cell: object) -> None:
+    if not isinstance(cell, type):
+        check_option("cell", cell, CELLS)
+    elif fault := fault_of_cell(cell):
+        raise ParameterError(fault)
 
 
 def _check_quantiles(quantiles: Sequence[float]) -> None:

@@ -8,12 +8,25 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from mlflow.exceptions import MlflowException
+from torch import nn
 
-from tsrnn import RNNForecaster
-from tsrnn.exceptions import ParameterError, SkillWarning
+from tsrnn import Cell, RNNForecaster
+from tsrnn.exceptions import ModelFileError, ParameterError, SkillWarning
 from tsrnn.tracking import load_model, log_model, resolve_uri, runs, save_model, track
+
+
+class Fading(Cell):
+    """h' = h / 2 + tanh(W x)."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
+
+    def step(self, projected, state):
+        return (state[0] / 2 + torch.tanh(projected @ self.weight_ih.T),)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +70,18 @@ def test_a_logged_model_forecasts_as_the_one_in_memory(client, fitted, history, 
     )
     pd.testing.assert_frame_equal(native.predict(), fitted.predict(), check_exact=True)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
+def test_a_cell_of_ones_own_is_given_when_its_model_is_loaded(history, tmp_path):
+    model = tiny(cell=Fading).fit(history)
+    save_model(model, tmp_path / "model")
+
+    again = load_model(tmp_path / "model", custom_cells={"Fading": Fading})
+
+    pd.testing.assert_frame_equal(again.predict(), model.predict(), check_exact=True)
+    with pytest.raises(ModelFileError, match=r"custom_cells=\{'Fading': Fading\}"):
+        load_model(tmp_path / "model")
 
 
 @pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")

@@ -243,6 +243,21 @@ def test_recurrent_weights_start_orthogonal(cell):
         torch.testing.assert_close(block @ block.T, torch.eye(8), atol=1e-5, rtol=0)
 
 
+def test_weights_of_torchs_layers_are_drawn_as_ever():
+    last = {
+        "gru": [0.137124, -0.185092, -0.951114, 0.205721],
+        "lstm": [0.145904, -0.41883, 0.790175, -0.422987],
+        "rnn": [0.480495, -0.790055, -0.332633, -0.185185],
+    }
+    for cell, row in last.items():
+        made = make_layer(cell, 3, 4)
+        made.initialise(torch.Generator().manual_seed(0))
+
+        first = made.rnn.weight_ih_l0[0].detach()
+        np.testing.assert_allclose(first, [-0.005294, 0.379323, -0.581981], atol=1e-5)
+        np.testing.assert_allclose(made.rnn.weight_hh_l0[-1].detach(), row, atol=1e-5)
+
+
 def test_forget_gates_start_open():
     bias = {}
     for cell in ("lstm", "minlstm", "slstm"):

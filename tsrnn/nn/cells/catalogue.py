@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 
-from tsrnn.exceptions import ParameterError
 from tsrnn.nn.cells.contract import Cell
 from tsrnn.nn.cells.minimal import MinGRU, MinLSTM
 from tsrnn.nn.cells.mutated import MUT1, MUT2, MUT3
@@ -16,7 +15,7 @@ from tsrnn.nn.cells.native import GRU, LSTM, RNN, ReLURNN
 from tsrnn.nn.cells.slstm import SLSTM
 from tsrnn.nn.cells.window import WindowMLP
 
-__all__ = ["CELLS", "check_cell", "make_layer"]
+__all__ = ["CELLS", "fault_of_cell", "make_layer"]
 
 CELLS: Mapping[str, type[Cell]] = {
     "gru": GRU,
@@ -53,41 +52,34 @@ def make_layer(
     return {**CELLS, **(custom_cells or {})}[cell](input_size, hidden_size)
 
 
-def check_cell(kind: type) -> None:
-    """Raise ParameterError where a class of the user's own does not keep the contract of a cell.
+def fault_of_cell(kind: type) -> str | None:
+    """Return in which way a class of the user's own does not keep the contract of a cell; None where it does.
 
     A small layer of it reads a few steps.
     """
     name = kind.__name__
     if not issubclass(kind, Cell) or inspect.isabstract(kind):
-        raise ParameterError(
-            f"The 'cell' parameter must be a name or a subclass of tsrnn.Cell with a step(). Got {kind!r}."
-        )
+        return f"The 'cell' parameter must be a name or a subclass of tsrnn.Cell with a step(). Got {kind!r}."
     if name in CELLS:
-        raise ParameterError(
-            f"A cell of your own must have a name of its own. Got {name!r}, which is one of tsrnn's. Rename it."
-        )
+        return f"A cell of your own must have a name of its own. Got {name!r}, which is one of tsrnn's. Rename it."
     with torch.device("meta"):
         layer = kind(3, 4)
     layer.to_empty(device="cpu")
-    weights = {
-        name: weight for name, weight in layer.state_dict().items() if weight.is_floating_point()
-    }
+    weights = {name: each for name, each in layer.state_dict().items() if each.is_floating_point()}
     for weight in weights.values():
         weight.fill_(torch.nan)
     layer.initialise(torch.Generator().manual_seed(0))
     unset = [name for name, weight in weights.items() if weight.isnan().any()]
     if unset:
-        raise ParameterError(
-            f"initialise() of the cell {name} must set every parameter and buffer. Got NaN in {unset!r}."
-        )
+        return f"initialise() of the cell {name} must set every parameter and buffer. Got NaN in {unset!r}."
     with torch.no_grad():
         hidden, state = layer(torch.zeros(2, 5, 3))
         after = layer(torch.zeros(2, 1, 3), state)[1]
     got = [tuple(hidden.shape), *(tuple(part.shape) for part in after)]
     must = [(2, 5, 4), *((2, size) for size in layer.sizes)]
     if got != must:
-        raise ParameterError(
-            f"The cell {name} with hidden_size 4 must return the parts {layer.parts!r} of its state "
-            f"for 2 sequences of 5 steps as {must!r}, hidden states first. Got {got!r}."
+        return (
+            f"The cell {name} with hidden_size 4 must return hidden states and the parts {layer.parts!r} of its "
+            f"state for 2 sequences of 5 steps as {must!r}. Got {got!r}."
         )
+    return None
