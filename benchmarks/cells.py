@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,40 +33,42 @@ def milliseconds(layer: Cell, x: torch.Tensor) -> float:
     return 1000 * (time.process_time() - started)
 
 
+def measure(layers: Mapping[str, Cell], x: torch.Tensor, rounds: int) -> np.ndarray:
+    """Return the times of shape (round, cell); each cell has run once before."""
+    for layer in layers.values():
+        milliseconds(layer, x)
+    return np.array([[milliseconds(layer, x) for layer in layers.values()] for _ in range(rounds)])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("hidden", 64), ("steps", 64), ("batch", 256), ("inputs", 16)):
+    for name, default in (("hidden", 64), ("steps", 64), ("inputs", 16), ("rounds", 15)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--batch", type=int, nargs="+", default=[256, 64])
     parser.add_argument("--write", type=Path, help="markdown file with the markers of this table")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     generator = torch.Generator().manual_seed(0)
-    x = torch.empty(options.batch, options.steps, options.inputs).normal_(generator=generator)
     layers = {name: make_layer(name, options.inputs, options.hidden) for name in CELLS}
     for layer in layers.values():
         layer.initialise(generator)
-        milliseconds(layer, x)
-    spent = np.array(
-        [[milliseconds(layer, x) for layer in layers.values()] for _ in range(options.rounds)]
-    )
-    own = spent[:, list(layers).index(YARDSTICK)]
-    rows = []
-    for (name, layer), each in zip(layers.items(), spent.T, strict=True):
-        speed = float(np.median(own / each))
-        rows.append(
-            [
-                name,
-                f"{sum(weight.numel() for weight in layer.parameters()):,}",
-                f"{np.median(each):.1f}",
-                f"{speed:.2f}" if speed >= LEAST else f"**{speed:.2f}**",
-            ]
-        )
+    head = ["cell", "parameters"]
+    rows = [
+        [name, f"{sum(weight.numel() for weight in layer.parameters()):,}"]
+        for name, layer in layers.items()
+    ]
+    for batch in options.batch:
+        x = torch.empty(batch, options.steps, options.inputs).normal_(generator=generator)
+        spent = measure(layers, x, options.rounds)
+        speeds = np.median(spent[:, [list(layers).index(YARDSTICK)]] / spent, 0)
+        head += [f"batch {batch}, ms", f"speed, torch {YARDSTICK} = 1"]
+        for row, each, speed in zip(rows, np.median(spent, 0), speeds, strict=True):
+            row += [f"{each:.1f}", f"{speed:.2f}" if speed >= LEAST else f"**{speed:.2f}**"]
     text = (
-        f"{table(['cell', 'parameters', 'forward and back, ms', f'speed, torch {YARDSTICK} = 1'], rows)}\n\n"
-        f"Hidden size {options.hidden}, {options.steps} steps of {options.inputs} inputs, batch of "
-        f"{options.batch}; medians of {options.rounds} rounds, processor time. {machine()}"
+        f"{table(head, rows)}\n\n"
+        f"Forward and back, hidden size {options.hidden}, {options.steps} steps of {options.inputs} inputs; "
+        f"medians of {options.rounds} rounds, processor time. {machine()}"
     )
     print(text)
     if options.write is not None:

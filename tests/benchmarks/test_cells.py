@@ -27,7 +27,9 @@ def test_table_has_a_row_for_every_cell_and_is_written(tmp_path, capsys, torchs_
     )
 
     written = page.read_text()
-    rows = re.findall(r"^\| (\w+) \| ([\d,]+) \| [\d.]+ \| \**([\d.]+)", written, re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\w+) \| ([\d,]+) \| [\d.]+ \| \**([\d.]+)\** \|$", written, re.MULTILINE
+    )
     assert [name for name, _, _ in rows] == list(CELLS)
     assert {name: speed for name, _, speed in rows}["lstm"] == "1.00"
     assert {name: count for name, count, _ in rows}["lstm"] == f"{4 * 4 * (16 + 4 + 2)}"
