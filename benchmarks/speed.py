@@ -92,7 +92,11 @@ def prices(series: int, rows: int) -> pd.DataFrame:
     walk = 100 + np.random.default_rng(0).normal(size=(series, rows)).cumsum(1)
     days = pd.date_range("2020-01-01", periods=rows, freq="D")
     return pd.DataFrame(
-        {"unique_id": np.repeat(np.arange(series), rows), "ds": np.tile(days, series), "y": walk.ravel()}
+        {
+            "unique_id": np.repeat(np.arange(series), rows),
+            "ds": np.tile(days, series),
+            "y": walk.ravel(),
+        }
     )
 
 
@@ -137,7 +141,7 @@ def training(cell: str, rounds: int, steps: int = 8) -> list[str]:
         loop()
 
     def library() -> None:
-        fit_network(network, sampler, how, validate=None, notify=lambda step, metrics: None)
+        fit_network(network, sampler, how, validate=None, notify=_ignore)
 
     theirs, network_alone, ours = (
         seconds / steps for seconds in paired([bare, same, library], rounds)
@@ -149,6 +153,10 @@ def training(cell: str, rounds: int, steps: int = 8) -> list[str]:
         f"{theirs / ours:.2f}",
         f"{max(ours - network_alone, 0) / ours:.0%}",
     ]
+
+
+def _ignore(step: int, metrics: dict[str, float]) -> None:
+    """Listen to nothing."""
 
 
 # ---- data ------------------------------------------------------------------------------------
@@ -165,7 +173,9 @@ def data(rounds: int) -> list[list[str]]:
             "y": np.random.default_rng(0).normal(size=ROWS),
         }
     )
-    names = pd.Series([f"series {i:05d}" for i in range(series)]).repeat(1000).reset_index(drop=True)
+    names = (
+        pd.Series([f"series {i:05d}" for i in range(series)]).repeat(1000).reset_index(drop=True)
+    )
     kinds = {
         "integers": df,
         "categories": df.assign(unique_id=pd.Categorical(ids)),
@@ -173,7 +183,10 @@ def data(rounds: int) -> list[list[str]]:
     }
     values = df["y"].to_numpy()
     copied, *read = paired(
-        [lambda: values.astype(np.float32), *(lambda f=frame: read_panel(f) for frame in kinds.values())],
+        [
+            lambda: values.astype(np.float32),
+            *(lambda f=frame: read_panel(f) for frame in kinds.values()),
+        ],
         rounds,
     )
     rows = [
@@ -181,9 +194,7 @@ def data(rounds: int) -> list[list[str]]:
         for kind, seconds in zip(kinds, read, strict=True)
     ]
     panel, _ = read_panel(df)
-    sampler = WindowSampler(
-        panel, panel.lengths, look_back=0, context=64, horizon=16, patch=1
-    )
+    sampler = WindowSampler(panel, panel.lengths, look_back=0, context=64, horizon=16, patch=1)
     rng = np.random.default_rng(0)
     places = [sampler.places(256, rng) for _ in range(100)]
     (gathered,) = paired([lambda: [sampler.gather(*each) for each in places]], rounds)
@@ -195,32 +206,33 @@ def data(rounds: int) -> list[list[str]]:
 
 def forecasts(rounds: int) -> list[list[str]]:
     """Return rows: forecasts of 200 series and of one."""
-    rows = []
-    for series in (200, 1):
-        model = RNNForecaster(context_length=64, horizon=16, max_steps=1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(prices(series, 984))
-        history = prices(series, 984)
-        x = torch.randn(series, 984, 1)
-        bare = nn.GRU(1, 64, batch_first=True)
+    return [row for series in (200, 1) for row in _forecast(series, rounds)]
 
-        def forward(bare: nn.Module = bare, x: torch.Tensor = x) -> None:
-            with torch.inference_mode():
-                bare(x)
 
-        reading, from_memory, passed = paired(
-            [lambda: model.predict(history), model.predict, forward], rounds
-        )
-        rows += [
-            [f"predict(), {series} series, warm", f"{1e3 * from_memory:.1f} ms", ""],
-            [
-                f"predict(history), {series} x 984 rows",
-                f"{1e3 * reading:.1f} ms",
-                f"{reading / passed:.1f} x reading them with a bare GRU",
-            ],
-        ]
-    return rows
+def _forecast(series: int, rounds: int) -> list[list[str]]:
+    model = RNNForecaster(context_length=64, horizon=16, max_steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(prices(series, 984))
+    history = prices(series, 984)
+    x = torch.randn(series, 984, 1)
+    bare = nn.GRU(1, 64, batch_first=True)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            bare(x)
+
+    reading, from_memory, passed = paired(
+        [lambda: model.predict(history), model.predict, forward], rounds
+    )
+    return [
+        [f"predict(), {series} series, warm", f"{1e3 * from_memory:.1f} ms", ""],
+        [
+            f"predict(history), {series} x 984 rows",
+            f"{1e3 * reading:.1f} ms",
+            f"{reading / passed:.1f} x reading them with a bare GRU",
+        ],
+    ]
 
 
 class _FirstStep(pl.Callback):

@@ -101,3 +101,14 @@ def test_small_lstms_are_left_to_torch(monkeypatch):
     x = torch.randn(4, 6, 3, dtype=torch.float64)
 
     torch.testing.assert_close(layer(x)[0], reference(x)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("ours", "torchs"), PAIRS)
+def test_weights_may_be_replaced_for_a_call(ours, torchs):
+    layers = twins(ours, torchs)
+    x = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    halved = {"weight_hh_l0": layers[0].weight_hh_l0 / 2}
+
+    mine, theirs = (torch.func.functional_call(layer, halved, (x,))[0] for layer in layers)
+
+    torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)

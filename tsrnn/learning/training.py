@@ -135,6 +135,7 @@ def fit_network(
             **plan.trainer_params,
         }
         _check_settings(settings)
+        network.train()
         try:
             pl.Trainer(**settings).fit(module, batches)
         except MisconfigurationException as error:
@@ -142,7 +143,7 @@ def fit_network(
                 f"The 'trainer_params' parameter must hold what Lightning can train with. Got "
                 f"{dict(plan.trainer_params)!r}: {error}"
             ) from error
-    network.cpu()
+    network.cpu().eval()
     network.load_state_dict(module.best_weights)
     return TrainingResult(module.best_step, module.best_score, module.history)
 

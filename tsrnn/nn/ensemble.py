@@ -67,6 +67,7 @@ class NetworkEnsemble(nn.Module):
     def __init__(self, members: list[ForecastNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.eval()
 
     @property
     def plan(self) -> NetworkPlan:

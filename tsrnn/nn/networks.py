@@ -128,7 +128,7 @@ class ForecastNetwork(nn.Module):
             fresh = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         network.output.load_state_dict(fresh.state_dict())
         network.path_factor.copy_(torch.eye(plan.horizon))
-        return network
+        return network.eval()  # training switches its own way of computing on
 
     @torch.no_grad()
     def _take_missing_as_average(self) -> None:

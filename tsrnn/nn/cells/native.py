@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from tsrnn.nn import kernels
 from tsrnn.nn.cells.contract import Cell, State
 
 __all__ = ["GRU", "LSTM", "RNN", "ReLURNN"]
@@ -75,7 +76,7 @@ class LSTM(_Native):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
+        self.rnn = kernels.LSTM(input_size, hidden_size)
 
     def step(self, projected: Tensor, state: State) -> State:
         """Return the state after one step."""
@@ -108,7 +109,7 @@ class GRU(_Native):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.rnn = kernels.GRU(input_size, hidden_size)
 
     def step(self, projected: Tensor, state: State) -> State:
         """Return the state after one step."""

@@ -71,4 +71,5 @@ def _trains_here(layer: nn.Module, x: Tensor) -> bool:
 def _parameters(layer: nn.Module) -> list[Tensor]:
     """Return input weights, recurrent weights, and both biases as columns."""
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    return [w if w.dim() == 2 else w.unsqueeze(1) for w in map(layer.get_parameter, names)]
+    weights: list[Tensor] = [getattr(layer, name) for name in names]
+    return [w if w.dim() == 2 else w.unsqueeze(1) for w in weights]
