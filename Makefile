@@ -35,6 +35,7 @@ ui: $(STAMP)  ## MLflow on the local store
 bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folder of the public sets
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/random_walk.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cells.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
