@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -16,10 +16,12 @@ from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future
 from tsrnn.frames.beside import place
 from tsrnn.intervals import interval_columns
 from tsrnn.listeners import FitListener, listeners_of
+from tsrnn.moment import at_one_moment
 from tsrnn.parameters import check_integer
 from tsrnn.references import panel_outlook
 
 if TYPE_CHECKING:
+    from tsrnn.backtesting.folds import Window
     from tsrnn.panel import Panel
 
 __all__ = ["Forecast", "Forecaster"]
@@ -119,6 +121,7 @@ class Forecaster(BaseEstimator, ABC):
         del y
         return self._fit(lambda: self._read(df, static_df=static_df))
 
+    @at_one_moment
     def predict(
         self,
         df: Any = None,
@@ -167,6 +170,7 @@ class Forecaster(BaseEstimator, ABC):
             written[name] = forecast.quantiles[:, :, probabilities.index(probability)]
         return self.format_.write(panel.ids, times, self.axis_, written)
 
+    @at_one_moment
     def score(self, df: Any, y: None = None) -> float:
         """Return the skill on the rows that follow the training data: 1 - MAE / MAE of seasonal naive.
 
@@ -220,6 +224,7 @@ class Forecaster(BaseEstimator, ABC):
             return 0.0 if error == 0 else -1.0
         return float(1 - error / reference)
 
+    @at_one_moment
     def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
         """Return the steps to forecast, for ``future_covariates`` to be filled in.
 
@@ -285,6 +290,17 @@ class Forecaster(BaseEstimator, ABC):
             return self._forecast_panel(panel, horizon, probabilities)
         known: Any = self._forecast_panel
         return cast(Forecast, known(panel, horizon, probabilities, ahead))
+
+    def _forecast_each(
+        self,
+        panel: Panel,
+        windows: Sequence[Window],
+        horizon: int,
+        probabilities: tuple[float, ...],
+    ) -> Iterator[Forecast]:
+        """Forecast from each window's cutoff; nothing but its past reaches :meth:`_forecast_panel`."""
+        for window in windows:
+            yield self._say(window.past(panel), horizon, probabilities, window.ahead(panel))
 
     def _fit_read(self, panel: Panel, format_: FrameFormat) -> Self:
         """Fit to a frame that has been read already, as a backtest does at each cutoff."""

@@ -11,15 +11,27 @@ import torch
 from torch import Tensor
 
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
 from tsrnn.nn.plan import NetworkPlan
+from tsrnn.nn.scaling import last_observed
 from tsrnn.panel import Panel
-from tsrnn.windows import Origins, gather_covariates, gather_rows
+from tsrnn.passes import covariates_of, gathered, newest_rows, states_at
+from tsrnn.windows import Origins
 
-__all__ = ["Forecasting", "Memory", "Reading", "read_origins", "torch_settings"]
+__all__ = [
+    "Forecasting",
+    "Reading",
+    "read_origins",
+    "silent_steps",
+    "skipped_steps",
+    "torch_settings",
+]
 
 GATHERED_AT_ONCE = 4_000_000  # values of one gather: bounds memory, changes nothing else
+READ_AT_ONCE = 4096  # recurrent steps of a stretch of a long history
+FORECAST_AT_ONCE = 400_000  # values of newest rows that are forecast from together
 ROLLED_AT_ONCE = 16_384  # sample paths rolled together
 
 
@@ -52,14 +64,6 @@ class Reading:
         if self.covariates is None or ahead is None:
             return self
         return replace(self, covariates=self.covariates._replace(ahead=torch.from_numpy(ahead)))
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a fitted forecaster keeps of its training data: newest rows and state, never the frame."""
-
-    panel: Panel
-    reading: Reading
 
 
 @contextmanager
@@ -112,50 +116,59 @@ def read_origins(
     patches = np.maximum(-(-read // plan.patch), 1)
     keep = plan.look_back + context
     width = 1 if panel.covariates is None else 1 + panel.covariates.width
+    longest = plan.look_back + READ_AT_ONCE * plan.patch
     rows = torch.empty(len(origins), keep, dtype=torch.float64)
     states: list[tuple[np.ndarray, tuple[Tensor, ...]]] = []
     for count in np.unique(patches):
         members = np.flatnonzero(patches == count)
         length = int(count) * plan.patch + plan.look_back
-        together = max(1, GATHERED_AT_ONCE // (width * max(length, keep)))
+        stretch = longest if plan.is_causal else length
+        together = max(1, GATHERED_AT_ONCE // (width * max(keep, min(length, stretch))))
         for first in range(0, len(members), together):
             chosen = members[first : first + together]
             some = origins[chosen]
-            longest = max(length, keep)
-            values = torch.from_numpy(
-                gather_rows(
-                    panel.values,
-                    panel.indptr,
-                    some.series,
-                    some.known - longest,
-                    some.known,
-                    longest,
-                )
-            )
-            rows[torch.from_numpy(chosen)] = values[:, longest - keep :]
-            covariates = _covariates(panel, some, steps=length, horizon=0)
-            states.append(
-                (chosen, network.read(values[:, longest - length :], covariates=covariates))
-            )
+            rows[torch.from_numpy(chosen)] = newest_rows(panel, some, keep)
+            states.append((chosen, _read(network, panel, some, length, stretch)))
     order = torch.from_numpy(np.concatenate([chosen for chosen, _ in states]))
     joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
     back = torch.argsort(order)
-    newest = _covariates(panel, origins, steps=keep, horizon=plan.horizon)
+    newest = covariates_of(panel, origins, steps=keep, horizon=plan.horizon)
     if newest is not None and origins is not asked:
-        after = _covariates(panel, asked, steps=0, horizon=plan.horizon)
+        after = covariates_of(panel, asked, steps=0, horizon=plan.horizon)
         newest = newest if after is None else newest._replace(ahead=after.ahead)
     return Reading(rows, tuple(part[:, back] for part in joined), newest)
 
 
-def _covariates(panel: Panel, origins: Origins, *, steps: int, horizon: int) -> Covariates | None:
-    gathered = gather_covariates(panel, origins, steps=steps, horizon=horizon)
-    return None if gathered is None else Covariates(*map(torch.from_numpy, gathered))
+def _read(network: Network, panel: Panel, origins: Origins, length: int, stretch: int) -> State:
+    """Return the states after the newest ``length`` rows, read in stretches of so many rows."""
+    look_back = network.plan.look_back
+    state, before = None, None
+    for start in range(0, length - look_back, stretch - look_back):
+        some = min(stretch, length - start)
+        until = Origins(origins.series, origins.known - length + start + some)
+        values, covariates = gathered(panel, until, origins.known, some)
+        state = network.read(values, state, covariates, before)
+        before = last_observed(values[:, : some - look_back], before)[:, -1]
+    if state is None:
+        raise ValueError("a state needs at least one row behind the look-back")
+    return state
+
+
+def silent_steps(plan: NetworkPlan) -> int:
+    """Return from how many steps without a value on a silence is long."""
+    season = plan.seasons[0]
+    return 2 * season if season > 1 else plan.window // 2
+
+
+def skipped_steps(silent: int, plan: NetworkPlan) -> int:
+    """Return how many steps of a long silence are not read: whole seasons, the longest that fits."""
+    whole = [-(-(silent - silent_steps(plan)) // steps) * steps for steps in plan.seasons]
+    return max(steps for steps in whole if steps <= silent)
 
 
 def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origins:
-    """Move origins after a long silence back by whole seasons: the longest season, if it fits."""
-    season = plan.seasons[0]
-    limit = 2 * season if season > 1 else plan.window // 2
+    """Move origins after a long silence back by whole seasons."""
+    limit = silent_steps(plan)
     newest = panel.indptr[origins.series] + origins.known - 1
     quiet = np.flatnonzero((origins.known > limit) & np.isnan(panel.values[newest]))
     known = origins.known.copy()
@@ -165,9 +178,7 @@ def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origin
             continue
         seen = np.flatnonzero(~np.isnan(past))
         if len(seen):
-            silent = len(past) - 1 - seen[-1]
-            whole = [-(-(silent - limit) // steps) * steps for steps in plan.seasons]
-            known[i] -= max(steps for steps in whole if steps <= silent)
+            known[i] -= skipped_steps(len(past) - 1 - seen[-1], plan)
     return Origins(origins.series, known) if len(quiet) else origins
 
 
@@ -215,6 +226,38 @@ class Forecasting:
                 )
         bounded = self._bounded(said)
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
+    def from_origins(
+        self,
+        network: Network,
+        panel: Panel,
+        origins: Origins,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        *,
+        context: int,
+        ahead: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return medians and quantiles from many origins of a panel, each series read once.
+
+        Equal to :func:`read_origins` and a call, origin by origin; ``ahead`` are the covariates of the
+        steps after each, shape (origin, step, column).
+        """
+        places = _before_silence(panel, origins, network.plan)
+        state = states_at(network, panel, places)
+        keep = network.plan.look_back + context
+        width = 1 if panel.covariates is None else 1 + panel.covariates.width
+        together = max(1, FORECAST_AT_ONCE // (width * keep))
+        said = []
+        for first in range(0, len(origins), together):
+            some = slice(first, first + together)
+            beside = covariates_of(panel, places[some], steps=keep, horizon=0)
+            own = tuple(part[:, some] for part in state)
+            reading = Reading(newest_rows(panel, places[some], keep), own, beside)
+            reading = reading.with_ahead(None if ahead is None else ahead[some])
+            said.append(self(network, reading, horizon, probabilities))
+        point, quantiles = zip(*said, strict=True)
+        return np.concatenate(point), np.concatenate(quantiles)
 
     def paths(
         self, network: Network, reading: Reading, horizon: int, *, n_paths: int, seed: int

@@ -134,6 +134,17 @@ class WindowSampler:
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
 
+    def with_context(self, context: int) -> WindowSampler:
+        """Return a sampler of windows that read another number of rows."""
+        return WindowSampler(
+            self.panel,
+            self.stop,
+            look_back=self.look_back,
+            context=context,
+            horizon=self.horizon,
+            patch=self.patch,
+        )
+
     def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw windows: their series and the rows where their read parts begin."""
         series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")

@@ -22,7 +22,16 @@ from tsrnn.frames.sources import Source, open_source
 from tsrnn.frames.stamps import Stamps, in_unit_of, read_stamps
 from tsrnn.panel import Panel
 
-__all__ = ["FrameFormat", "read_panel", "regularize"]
+__all__ = [
+    "FrameFormat",
+    "arrange",
+    "called",
+    "check_values",
+    "history_rows",
+    "missing_notes",
+    "read_panel",
+    "regularize",
+]
 
 _LARGEST = 1e150  # beyond it, squares leave float64
 
@@ -98,13 +107,13 @@ def read_panel(
     )
     if len(source.times) == 0:
         raise DataError("df needs at least one row. Got a frame without rows.")
-    time_name = _called(source.format.time_name, "the index")
+    time_name = called(source.format.time_name, "the index")
     stamps = read_stamps(source.times, time_name)
     if axis is not None:
         stamps = in_unit_of(axis, stamps, time_name)
-    layout, values, weights = _arrange(source, stamps)
-    target_name = _called(source.format.target_name, "the target", upper=True)
-    missing = _check_values(values, layout, stamps.bare, target_name)
+    layout, values, weights = arrange(source, stamps)
+    target_name = called(source.format.target_name, "the target", upper=True)
+    missing = check_values(values, layout, stamps.bare, target_name)
     notes: list[str] = []
     if axis is None:
         axis = settle_axis(
@@ -114,7 +123,7 @@ def read_panel(
         check_axis(axis, layout, time_name)
     beside, history, past = None, None, layout
     if covariates or static_df is not None:
-        history = _history(values, layout, ends=bool(covariates.future))
+        history = history_rows(values, layout, ends=bool(covariates.future))
         beside = read_beside(
             source,
             layout,
@@ -127,7 +136,7 @@ def read_panel(
         past, values = layout.keep(history), values[history]
         weights = None if weights is None else weights[history]
     filled = fill_gaps(axis, past, values, weights)
-    notes = [*_missing_notes(filled, past, axis, target_name, missing=missing), *notes]
+    notes = [*missing_notes(filled, past, axis, target_name, missing=missing), *notes]
     if beside is not None:
         notes += beside.notes
     if notes:
@@ -140,30 +149,37 @@ def read_panel(
     return panel, replace(form, covariates=beside.columns)
 
 
-def _history(values: np.ndarray, layout: Layout, *, ends: bool) -> np.ndarray:
-    """Return which rows are history: where it ``ends`` with the newest value, those up to it."""
+def history_rows(
+    values: np.ndarray, layout: Layout, *, ends: bool, some: bool = True
+) -> np.ndarray:
+    """Return which rows are history: where it ``ends`` with the newest value, those up to it.
+
+    Of a series without a value all rows are, or with ``some=False`` none.
+    """
     if not ends:
         return np.ones(len(values), dtype=bool)
     row = np.arange(len(values))
     newest = np.maximum.reduceat(np.where(np.isnan(values), -1, row), layout.indptr[:-1])
-    newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)  # no value at all: all rows
+    if some:
+        newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)
     return row <= np.repeat(newest, np.diff(layout.indptr))
 
 
-def _called(name: Any, nameless: str, *, upper: bool = False) -> str:
+def called(name: Any, nameless: str, *, upper: bool = False) -> str:
+    """Return what messages call a column."""
     text = nameless if name is None else f"column {name!r}"
     return text[0].upper() + text[1:] if upper else text
 
 
-def _arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.ndarray | None]:
+def arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.ndarray | None]:
     """Return the layout, the target and the weights in its order."""
     if isinstance(source.values, pd.DataFrame):
         layout, values = _arrange_wide(source.values, stamps)
         return layout, values, None
     name = source.format.target_name
-    values = read_numbers(source.values, _called(name, "the values", upper=True))
+    values = read_numbers(source.values, called(name, "the values", upper=True))
     single = "y" if name is None else name
-    id_name = _called(source.format.id_name, "the index")
+    id_name = called(source.format.id_name, "the index")
     layout = lay_out(source.ids, id_name, stamps.times, stamps.bare, single)
     if source.format.kind == "indexed":
         # index levels come as codes; their names keep the type of the level
@@ -211,7 +227,7 @@ def _read_only(values: np.ndarray) -> np.ndarray:
     return view
 
 
-def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> bool:
+def check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> bool:
     """Return whether values are missing; refuse infinities, values near overflow, and no value at all."""
     high, low = values.max(), values.min()
     missing = bool(np.isnan(high))
@@ -241,9 +257,10 @@ def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str)
     )
 
 
-def _missing_notes(
+def missing_notes(
     filled: Filled, layout: Layout, axis: TimeAxis, name: str, *, missing: bool
 ) -> list[str]:
+    """Return what the user should know of missing rows and values."""
     notes = []
     if filled.gap_steps:
         notes.append(

@@ -22,19 +22,22 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from tsrnn.exceptions import ParameterError, TrainingError
+from tsrnn.lanes import walk_lanes
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.outputs import HeadValues
 from tsrnn.windows import WindowSampler
 
-__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
+__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss", "truncated_loss"]
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
-_Batch = tuple[Tensor, Tensor, Covariates | None]
+_Batch = tuple[Tensor, Tensor, Covariates | None, Tensor]
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,51 @@ def training_loss(
     covariates : Covariates, optional
         Of the same rows.
     """
-    plan = network.plan
-    past = values[:, : values.shape[1] - plan.horizon]
+    past = values[:, : values.shape[1] - network.plan.horizon]
     head = network(past, generator, steps, covariates)
+    return _mean_loss(network, head, values, weights, steps)
+
+
+def truncated_loss(
+    network: ForecastNetwork,
+    values: Tensor,
+    weights: Tensor | None,
+    state: State | None,
+    fresh: Tensor,
+    generator: torch.Generator | None = None,
+    steps: Tensor | None = None,
+    covariates: Covariates | None = None,
+) -> tuple[Tensor, State]:
+    """Return the loss of one chunk of each lane, and the state after it, detached.
+
+    Parameters
+    ----------
+    network, values, weights, generator, steps, covariates
+        As in :func:`training_loss`.
+    state : tuple of Tensor, optional
+        The state after the chunks before.
+    fresh : Tensor of bool, shape (batch,)
+        Lanes that begin anew.
+
+    References
+    ----------
+    Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent
+    network trajectories, Neural Computation 2(4).
+    """
+    past = values[:, : values.shape[1] - network.plan.horizon]
+    head, after = network.unroll(past, state, generator, steps, covariates, fresh)
+    loss = _mean_loss(network, head, values, weights, steps)
+    return loss, tuple(part.detach() for part in after)
+
+
+def _mean_loss(
+    network: ForecastNetwork,
+    head: HeadValues,
+    values: Tensor,
+    weights: Tensor | None,
+    steps: Tensor | None,
+) -> Tensor:
+    plan = network.plan
     positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
     positions = positions if steps is None else positions[steps]
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
@@ -159,24 +204,48 @@ def _check_settings(settings: dict[str, Any]) -> None:
 
 
 class _Batches:
-    """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch."""
+    """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch.
+
+    With ``truncated_bptt`` they are chunks of lanes, with a flag for each that begins anew.
+    """
 
     def __init__(self, sampler: WindowSampler, plan: TrainingPlan) -> None:
         self.sampler = sampler
         self.plan = plan
         self.rng = np.random.default_rng(plan.seed)
+        self.lanes: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
+        if plan.truncated_bptt is not None:
+            chunk = plan.truncated_bptt * sampler.patch
+            self.sampler = sampler.with_context(chunk)
+            self.lanes = walk_lanes(
+                sampler.stop,
+                lanes=plan.batch_size,
+                chunk=chunk,
+                patch=sampler.patch,
+                rng=self.rng,
+            )
 
     def __len__(self) -> int:
         return self.plan.check_every
 
     def __iter__(self) -> Iterator[_Batch]:
         for _ in range(self.plan.check_every):
-            places = self.sampler.places(self.plan.batch_size, self.rng)
+            fresh = np.empty(0, dtype=bool)
+            if self.lanes is None:
+                places = self.sampler.places(self.plan.batch_size, self.rng)
+            else:
+                *at, fresh = next(self.lanes)
+                places = (at[0], at[1])
             values, weights = self.sampler.gather(*places)
             empty = np.empty(0) if weights is None else weights
             beside = self.sampler.covariates(*places)
             covariates = None if beside is None else Covariates(*map(torch.from_numpy, beside))
-            yield torch.from_numpy(values), torch.from_numpy(empty), covariates
+            yield (
+                torch.from_numpy(values),
+                torch.from_numpy(empty),
+                covariates,
+                torch.from_numpy(fresh),
+            )
 
 
 class _TrainingModule(pl.LightningModule):
@@ -199,6 +268,7 @@ class _TrainingModule(pl.LightningModule):
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
+        self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
         self.stretch: list[
             tuple[float, float]
@@ -223,18 +293,16 @@ class _TrainingModule(pl.LightningModule):
         if self.step >= self.plan.max_steps:
             self.trainer.should_stop = True
             return
-        values, weights, covariates = batch
+        values, weights, covariates, fresh = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
-        loss = training_loss(
-            self.network,
-            values,
-            weights if weights.numel() else None,
-            self.dropout_generator,
-            self._steps(values),
-            covariates,
-        )
+        given = (self.network, values, weights if weights.numel() else None)
+        how = (self.dropout_generator, self._steps(values), covariates)
+        if self.plan.truncated_bptt is None:
+            loss = training_loss(*given, *how)
+        else:
+            loss, self.carried = truncated_loss(*given, self.carried, fresh, *how)
         optimizer.zero_grad()
         loss.backward()
         norm = self._clip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from tsrnn.nn.response import FutureResponse
 from tsrnn.nn.scaling import (
     CausalScale,
     causal_scale,
+    last_observed,
     relative_move,
     represent,
     restore,
@@ -146,12 +147,16 @@ class ForecastNetwork(nn.Module):
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
-    def represent(self, values: Tensor) -> tuple[Tensor, CausalScale]:
+    def represent(self, values: Tensor, before: Tensor | None = None) -> tuple[Tensor, CausalScale]:
         """Return represented values and their causal scale, both of shape (batch, step)."""
         plan = self.plan
         represented = represent(values, log=plan.log)
         scale = causal_scale(
-            represented, season=plan.seasons[0], window=plan.window, anchor=plan.anchor
+            represented,
+            season=plan.seasons[0],
+            window=plan.window,
+            anchor=plan.anchor,
+            before=None if before is None else represent(before, log=plan.log),
         )
         return represented, scale
 
@@ -218,20 +223,63 @@ class ForecastNetwork(nn.Module):
         -------
         HeadValues of shape (batch, position, horizon)
         """
+        return self.unroll(values, None, generator, steps, covariates)[0]
+
+    def unroll(
+        self,
+        values: Tensor,
+        state: State | None,
+        generator: torch.Generator | None = None,
+        steps: Tensor | None = None,
+        covariates: Covariates | None = None,
+        fresh: Tensor | None = None,
+    ) -> tuple[HeadValues, State]:
+        """Do as :meth:`forward`, going on from a state, and return the state after the rows, too.
+
+        Where ``fresh``, bool of shape (batch,), holds, reading begins instead of going on.
+        """
         represented, scale = self.represent(values)
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
-        hidden, state = self.encoder(features, None, generator, self._static(columns))
+        hidden, state = self._go_on(features, state, fresh, generator, self._static(columns))
         if not self.plan.is_causal:
             hidden, features, positions = _newest_output(state), features[:, -1:], positions[-1:]
         elif steps is not None:
             hidden, features, positions = hidden[:, steps], features[:, steps], positions[steps]
         references = self.relative_references(represented, scale, positions)
-        return self._say(hidden, features, references, scale, positions, generator, columns)
+        said = self._say(hidden, features, references, scale, positions, generator, columns)
+        return said, state
+
+    def _go_on(
+        self,
+        features: Tensor,
+        state: State | None,
+        fresh: Tensor | None,
+        generator: torch.Generator | None,
+        static: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        """Read features on from a state, or where ``fresh`` from the beginning."""
+        if fresh is not None and bool(fresh.all()):
+            state = None
+        if state is None or fresh is None or not fresh.any():
+            return self.encoder(features, state, generator, static)
+        old, new = torch.nonzero(~fresh).squeeze(1), torch.nonzero(fresh).squeeze(1)
+        own = [None if static is None else static[which] for which in (old, new)]
+        carried = tuple(part[:, old] for part in state)
+        went_on = self.encoder(features[old], carried, generator, own[0])
+        began = self.encoder(features[new], None, generator, own[1])
+        back = torch.argsort(torch.cat([old, new]))
+        hidden = torch.cat([went_on[0], began[0]])[back]
+        joined = zip(went_on[1], began[1], strict=True)
+        return hidden, tuple(torch.cat(parts, 1)[:, back] for parts in joined)
 
     def read(
-        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+        self,
+        values: Tensor,
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
     ) -> State:
         """Return the state after reading the rows behind the look-back, a whole number of patches.
 
@@ -242,6 +290,8 @@ class ForecastNetwork(nn.Module):
             The state before the first of these rows.
         covariates : Covariates, optional
             Of the same rows.
+        before : Tensor of shape (batch,), optional
+            The newest value observed before all these rows, where reading goes on; NaN where there is none.
 
         Notes
         -----
@@ -258,15 +308,33 @@ class ForecastNetwork(nn.Module):
         for start in range(0, steps, most):
             stop = min(start + most, steps)
             chunk = values[:, start : plan.look_back + stop]
-            represented, scale = self.represent(chunk)
-            positions = self.positions(stop - start)
             some = None if covariates is None else covariates.between(start, plan.look_back + stop)
-            columns = self.encode(some)
-            features = self.features(represented, scale, positions, columns)
-            _, state = self.encoder(features, state, static=self._static(columns))
+            if start:
+                before = last_observed(values[:, :start], before)[:, -1]
+            (state,) = self.states(chunk, [(stop - start) // plan.patch], state, some, before)
         if state is None:
             raise ValueError("read needs at least one row behind the look-back")
         return state
+
+    def states(
+        self,
+        values: Tensor,
+        counts: Sequence[int],
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
+    ) -> list[State]:
+        """Return the states after so many recurrent steps, ascending; otherwise as :meth:`read`."""
+        represented, scale = self.represent(values, before)
+        positions = self.positions(counts[-1] * self.plan.patch)
+        columns = self.encode(covariates)
+        features = self.features(represented, scale, positions, columns)
+        reached, start = [], 0
+        for stop in counts:
+            _, state = self.encoder(features[:, start:stop], state, static=self._static(columns))
+            reached.append(state)
+            start = stop
+        return reached
 
     def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> HeadValues:
         """Say the horizon after the newest row, given the state there.
