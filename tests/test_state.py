@@ -105,7 +105,13 @@ def test_several_rows_at_once_and_ragged_series(settings, count):
         {"patch": 1},
         {"patch": 3, "season": 6},
         {"n_members": 2},
-        {"patch": 2, "num_layers": 2, "dilations": [1, 2], "skip": "residual", "initial_state": "learned"},
+        {
+            "patch": 2,
+            "num_layers": 2,
+            "dilations": [1, 2],
+            "skip": "residual",
+            "initial_state": "learned",
+        },
         {"convolution": 3, "recurrent_dropout": 0.1},
     ],
 )

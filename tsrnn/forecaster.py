@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsrnn.backtesting import BacktestResult
-    from tsrnn.nn.cells import Cell
     from tsrnn.backtesting.folds import Window
+    from tsrnn.nn.cells import Cell
     from tsrnn.panel import Panel
 
 __all__ = ["RNNForecaster", "load"]

@@ -16,8 +16,8 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.inference import Forecasting, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
-from tsrnn.nn.cells import CELLS, Cell
 from tsrnn.memory import Memory, places_of
+from tsrnn.nn.cells import CELLS, Cell
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
