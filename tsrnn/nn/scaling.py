@@ -111,7 +111,8 @@ def causal_scale(
         is none.
     """
     missing = values.isnan()
-    if values.device.type == "cpu" and not missing.any():
+    plain = values.device.type == "cpu" and not values.requires_grad
+    if plain and not missing.any():
         return _complete_scale(values, season=season, window=window, anchor=anchor)
     observed = ~missing
     last = last_observed(values, before)
