@@ -24,6 +24,7 @@ from torch import Tensor
 from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.windows import WindowSampler
 
@@ -31,6 +32,9 @@ __all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
+TARGETS_STEPWISE = (
+    96  # the same where a decoder runs over the horizon: a step costs two or three direct ones
+)
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
@@ -63,6 +67,7 @@ def training_loss(
     generator: torch.Generator | None = None,
     steps: Tensor | None = None,
     covariates: Covariates | None = None,
+    teacher: Teacher | None = None,
 ) -> Tensor:
     """Return the mean loss over every step of every window that has a known target.
 
@@ -77,14 +82,18 @@ def training_loss(
         Recurrent steps to forecast from; all when not given.
     covariates : Covariates, optional
         Of the same rows.
+    teacher : Teacher, optional
+        Which true values a recurrent decoder goes on from; without one it goes on from its own.
     """
     plan = network.plan
     past = values[:, : values.shape[1] - plan.horizon]
-    head = network(past, generator, steps, covariates)
     positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
     positions = positions if steps is None else positions[steps]
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    target = network.relative_target(values[:, rows], head)  # (batch, position, horizon)
+    truth = values[:, rows]  # (batch, position, horizon)
+    fed = teacher.choose(truth) if teacher is not None and plan.stepwise else None
+    head = network(past, generator, steps, covariates, fed)
+    target = network.relative_target(truth, head)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
     importance = known.float() if weights is None else known * weights[:, rows].float()
@@ -198,6 +207,7 @@ class _TrainingModule(pl.LightningModule):
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
+        self.teacher_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
         self.step = 0
         self.stretch: list[
@@ -234,6 +244,7 @@ class _TrainingModule(pl.LightningModule):
             self.dropout_generator,
             self._steps(values),
             covariates,
+            self._teacher(),
         )
         optimizer.zero_grad()
         loss.backward()
@@ -251,13 +262,17 @@ class _TrainingModule(pl.LightningModule):
         if self.deadline is not None and time.monotonic() > self.deadline:
             self.trainer.should_stop = True
 
+    def _teacher(self) -> Teacher:
+        done = self.step / self.plan.max_steps
+        return Teacher(self.network.plan.teacher_forcing, done, self.teacher_generator)
+
     def _steps(self, values: Tensor) -> Tensor | None:
-        """Choose the recurrent steps to forecast from: all, so many that a window has ``TARGETS``, or the last."""
+        """Choose the recurrent steps to forecast from: all, so many that targets are not too many, or the last."""
         plan = self.network.plan
         count = (values.shape[1] - plan.horizon - plan.look_back) // plan.patch
         if plan.loss_at == "last":
             return torch.tensor([count - 1], device=values.device)
-        most = max(2, TARGETS // plan.horizon)
+        most = max(2, (TARGETS_STEPWISE if plan.stepwise else TARGETS) // plan.horizon)
         if count <= most:
             return None
         drawn = torch.randperm(count, generator=self.step_generator)[:most]
