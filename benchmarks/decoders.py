@@ -83,8 +83,8 @@ def lines(name: str, records: dict[str, Record]) -> list[list[str]]:
     rows = []
     for decoder, record in records.items():
         own = {measure: record.scores[measure]["tsrnn"] for measure in MEASURES}
-        best = own["mase"] == min(r.scores["mase"]["tsrnn"] for r in records.values())
         mase = f"{own['mase']:.3f}"
+        best = mase == f"{min(r.scores['mase']['tsrnn'] for r in records.values()):.3f}"
         rows.append([
             name, decoder, f"**{mase}**" if best else mase,
             f"{own['smape']:.2f}", f"{own['coverage']:.0%}", f"{own['validation']:.4f}",
@@ -119,7 +119,8 @@ def report(records: Sequence[Record], settings: dict[str, int], seed: int) -> st
     return (
         f"{table(head, rows)}\n\nEach decoder: {budget}, seed {seed}, the newest {ROWS} rows of a series; "
         f"{sizes}. Validation: the lowest score of all of training, lower is better (shift: of an eighth of the "
-        f"origins). Best step 0: training was undone, and the mixture of references remains. {machine()}"
+        f"origins). Best step 0: training was undone, and the mixture of references remains. A decoder that is "
+        f"not listed was not run. {machine()}"
     )
 
 
