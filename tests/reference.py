@@ -276,3 +276,55 @@ def causal_convolution(x, weight, bias):
                 total = total + weight[:, :, j] @ x[t - (kernel - 1) + j]
         out.append([0.5 * a * (1 + math.erf(a / math.sqrt(2))) for a in total])
     return np.array(out)
+
+
+def stepwise_head(weights, state, features, references, newest, *, fed=None, slots=None):
+    """What a stepwise head with a GRU says of one origin: locations, log spreads, attention weights.
+
+    ``weights`` are those of the head by name; ``references`` (reference, horizon), ``newest`` (2,);
+    ``fed`` (horizon,) with NaN for the head's own; ``slots`` (slot, hidden) are attended to.
+    """
+
+    def linear(name, x):
+        return weights[f"{name}.weight"] @ x + weights.get(f"{name}.bias", 0.0)
+
+    def gru_step(x, h):
+        i = weights["cell.weight_ih"] @ x + weights["cell.bias_ih"]
+        j = weights["cell.weight_hh"] @ h + weights["cell.bias_hh"]
+        (i_r, i_z, i_n), (j_r, j_z, j_n) = np.split(i, 3), np.split(j, 3)
+        r, z = 1 / (1 + np.exp(-(i_r + j_r))), 1 / (1 + np.exp(-(i_z + j_z)))
+        n = np.tanh(i_n + r * j_n)
+        return (1 - z) * n + z * h
+
+    def gelu(x):
+        return np.array([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x])
+
+    def squash(x):
+        return np.sign(x) * np.log1p(np.abs(x))
+
+    horizon = references.shape[1]
+    origin = np.concatenate([state, features])
+    hidden = np.tanh(linear("begin", origin))
+    value, given = newest
+    expected = value
+    locations, spreads, attended = [], [], []
+    for h in range(horizon):
+        seen = np.concatenate([squash(references[:, h]), weights["place"][h]])
+        hidden = gru_step(np.concatenate([[squash(value), given], seen]), hidden)
+        looked = hidden
+        if slots is not None:
+            scores = [linear("score", hidden) @ slot / math.sqrt(len(hidden)) for slot in slots]
+            share = np.exp(scores) / np.sum(np.exp(scores))
+            attended.append(share)
+            looked = np.concatenate([hidden, sum(a * s for a, s in zip(share, slots, strict=True))])
+        inner = linear("known", origin) + linear("ahead", seen) + linear("told", looked)
+        answer = linear("out", gelu(inner))
+        logits = weights["mixture"][:, h] + answer[4:]
+        mixed = np.exp(logits) / np.exp(logits).sum() @ references[:, h]
+        location = mixed + np.tanh(answer[3]) * (value - expected) + weights["unit"][h] * answer[0]
+        locations.append(location)
+        spreads.append(answer[1:3])
+        expected, value, given = mixed, location, 0.0
+        if fed is not None and not np.isnan(fed[h]):
+            value, given = fed[h], 1.0
+    return np.array(locations), np.array(spreads).T, np.array(attended)

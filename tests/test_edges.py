@@ -10,7 +10,7 @@ from tests.contract.samples import tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, load
 from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.learning import learner
-from tsrnn.nn.decoder import MixtureHead
+from tsrnn.nn.decoders import MixtureHead
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning"),

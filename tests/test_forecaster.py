@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tests.contract.samples import HORIZON, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, tiny, waves
 from tsrnn import RNNForecaster, load
 from tsrnn.exceptions import (
     DataError,
@@ -48,6 +48,16 @@ SETTINGS = [
     ("shift", "student_t", "rnn_relu", "level", 1),
     ("shift", "negative_binomial", "rnn", "level", 2),
     ("shift", "quantiles", "rnn", "difference", 1),
+    ("recurrent", "quantiles", "gru", "level", 2),
+    ("recurrent", "normal", "rnn", "log_return", 1),
+    ("recurrent", "student_t", "lstm", "difference", 1),
+    ("recurrent", "point", "rnn_relu", "log", 1),
+    ("recurrent", "negative_binomial", "lstm", "level", 1),
+    ("attention", "quantiles", "rnn_relu", "log_return", 1),
+    ("attention", "normal", "gru", "log", 2),
+    ("attention", "student_t", "rnn", "level", 1),
+    ("attention", "point", "lstm", "difference", 1),
+    ("attention", "negative_binomial", "gru", "level", 1),
 ]
 
 
@@ -95,6 +105,25 @@ def test_every_setting_fits_forecasts_and_survives_saving(
         assert (drawn > -1e-6).all()
     if representation in {"log", "log_return"} and level is not None:
         assert (forecast["forecast-lo-80"] > 0).all()
+
+
+@pytest.mark.parametrize("teacher_forcing", ["always", "never"])
+@pytest.mark.parametrize("decoder", ["recurrent", "attention"])
+def test_every_teacher_forcing_fits_forecasts_and_survives_saving(
+    decoder, teacher_forcing, tmp_path
+):
+    model = tiny(decoder=decoder, teacher_forcing=teacher_forcing, max_steps=3, n_members=2)
+    model.fit(waves())
+
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+
+    forecast = model.predict(level=80, horizon=HORIZON + 2)
+    assert np.isfinite(forecast.iloc[:, 2:].to_numpy()).all()
+    pd.testing.assert_frame_equal(
+        again.predict(level=80, horizon=HORIZON + 2), forecast, check_exact=True
+    )
+    pd.testing.assert_frame_equal(again.simulate(3), model.simulate(3), check_exact=True)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adagrad", "sgd"])
@@ -178,7 +207,7 @@ def test_series_that_were_never_seen_are_forecast_under_their_names(fitted):
     assert np.isfinite(forecast["forecast"]).all()
 
 
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_a_short_history_is_forecast_from_what_there_is_and_named(decoder, rows):
     model = tiny(decoder=decoder, season=7, max_steps=2).fit(waves())
@@ -239,7 +268,7 @@ def test_logarithms_refuse_a_history_that_is_not_positive():
 # ---- bounds, levels, quantiles ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("bounds", [(0.2, 9.5), (None, 9.5), (0.2, None)])
 def test_forecasts_quantiles_and_paths_stay_inside_the_bounds(decoder, bounds):
     model = tiny(decoder=decoder, bounds=bounds, max_steps=2).fit(waves())
@@ -275,7 +304,7 @@ def test_own_quantiles_are_trained_and_interpolated():
 # ---- paths --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_paths_have_the_quantiles_that_predict_says(decoder):
     model = tiny(decoder=decoder, max_steps=4).fit(waves())
 
@@ -325,6 +354,12 @@ def test_paths_come_as_a_long_frame_from_their_own_seed(fitted):
         ({"trainer_params": [1]}, "must be a dict for pytorch_lightning.Trainer"),
         ({"decoder": "shift", "patch": 4}, "patch must be 1 or None. Got patch=4"),
         ({"decoder": "shift", "output": "point"}, "which output='point' can't draw"),
+        ({"teacher_forcing": "often"}, "'teacher_forcing' parameter must be one of"),
+        ({"teacher_forcing": "always"}, "decoder='direct' is never fed values of its own"),
+        (
+            {"decoder": "attention", "teacher_forcing": "always", "output": "point"},
+            "which output='point' can't draw",
+        ),
         ({"output": "negative_binomial", "representation": "log"}, "works on raw counts"),
         ({"random_state": -1}, "'random_state' parameter"),
         ({"missing": "fill"}, "'missing' parameter must be one of 'mask'"),

@@ -12,11 +12,12 @@ import torch
 
 from tests.contract.samples import tiny, waves
 from tests.nn.plans import plan
+from tests.nn.test_networks import network, walk
 from tsrnn import ParameterError
 from tsrnn.calendars import TimeAxis
 from tsrnn.lanes import walk_lanes
 from tsrnn.learning.training import training_loss, truncated_loss
-from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.networks import ForecastNetwork, _Rows
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
@@ -117,8 +118,8 @@ def test_short_chunks_have_the_gradient_of_the_plain_truncated_loop(changes):
         for step in range(chunk // patch):
             out, carried = plain.encoder(features[:, step : step + 1], carried)
             hidden.append(out)
-        references = plain.relative_references(represented, scale, positions)
-        head = plain._say(torch.cat(hidden, 1), features, references, scale, positions, None, None)
+        seen = _Rows(features, represented, scale, positions, None)
+        head = plain.head(plain._head_inputs(torch.cat(hidden, 1), seen, None))
         target = plain.relative_target(
             values[:, positions[:, None] + torch.arange(1, plain.plan.horizon + 1)], head
         )
@@ -129,6 +130,24 @@ def test_short_chunks_have_the_gradient_of_the_plain_truncated_loop(changes):
 
     for own, expected in zip(gradients(network), gradients(plain), strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("decoder", ["direct", "recurrent", "attention"])
+@pytest.mark.parametrize("patch", [1, 2])
+def test_going_on_in_chunks_says_what_reading_at_once_says(decoder, patch):
+    made = network(decoder=decoder, patch=patch, context=6 * patch)
+    ahead = made.plan.look_back
+    values = walk(2, ahead + 20 * patch)
+    at_once = made(values)
+
+    state, said = None, []
+    for start in range(0, 20 * patch, 4 * patch):
+        chunk = values[:, start : start + ahead + 4 * patch]
+        head, state = made.go_on(chunk, state)
+        said.append(head)
+
+    for one, other in zip(zip(*said, strict=True), at_once, strict=True):
+        torch.testing.assert_close(torch.cat(one, 1), other, rtol=1e-4, atol=1e-5)
 
 
 def test_a_lane_that_begins_anew_forgets_and_the_others_do_not():

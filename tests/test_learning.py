@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.contract.samples import HORIZON, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, tiny, waves
 from tests.test_training import build, make_panel
 from tsrnn import RNNForecaster, load
 from tsrnn.learning.learner import start_from_reference
@@ -278,8 +278,35 @@ def test_a_sine_that_is_a_season_is_continued_at_once():
     np.testing.assert_allclose(forecast, sine[84:], atol=0.05 * 3)
 
 
+@pytest.mark.parametrize(
+    ("decoder", "teacher_forcing"),
+    [
+        ("recurrent", "scheduled"),
+        pytest.param("recurrent", "always", marks=pytest.mark.slow),
+        pytest.param("recurrent", "never", marks=pytest.mark.slow),
+        pytest.param("attention", "scheduled", marks=pytest.mark.slow),
+        pytest.param("attention", "always", marks=pytest.mark.slow),
+        ("attention", "never"),
+    ],
+)
+def test_a_sine_that_no_reference_knows_is_continued_by_a_decoder(decoder, teacher_forcing):
+    sine = 3 * np.sin(2 * np.pi * np.arange(205) / 11)
+
+    forecast = forecast_of(
+        sine[:200],
+        horizon=5,
+        context_length=24,
+        max_steps=150,
+        batch_size=16,
+        decoder=decoder,
+        teacher_forcing=teacher_forcing,
+    )
+
+    np.testing.assert_allclose(forecast, sine[200:], atol=0.1 * 3)
+
+
 @pytest.mark.parametrize("level", [0.0, 5.0, -1e9])
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_a_constant_stays_constant_and_is_certain(level, decoder):
     model = tiny(max_steps=4, decoder=decoder).fit(series(np.full(60, level)))
 
@@ -297,7 +324,7 @@ def test_a_trend_goes_on():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_a_growing_monthly_series_is_forecast_better_than_by_seasonal_naive(decoder):
     """Level times four in ten years, swings that grow with it, as airline passengers do."""
     rng = np.random.default_rng(0)

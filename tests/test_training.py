@@ -15,8 +15,10 @@ from tests import reference
 from tests.nn.plans import plan as small_plan
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ParameterError, TrainingError
+from tsrnn.learning.learner import start_from_reference
 from tsrnn.learning.training import _TrainingModule, fit_network, make_optimizer, training_loss
 from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
+from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues
 from tsrnn.panel import Panel
@@ -202,6 +204,101 @@ def test_a_window_is_taught_at_the_steps_of_the_plan(changes, steps):
     drawn = module._steps(torch.zeros(2, rows))
 
     assert steps == (None if drawn is None else drawn.tolist())
+
+
+# ---- teacher forcing ----------------------------------------------------------------------
+
+STEPWISE = ("recurrent", "attention")
+
+
+def fed_loss(network, values, mode, progress):
+    teacher = Teacher(mode, progress, torch.Generator().manual_seed(3))
+    return training_loss(network, torch.from_numpy(values), None, teacher=teacher).item()
+
+
+@pytest.mark.parametrize("decoder", STEPWISE)
+def test_the_schedule_goes_from_always_to_never(decoder):
+    network = build(decoder=decoder)
+    values = windows(network.plan.look_back + 12)
+
+    always, never = (fed_loss(network, values, mode, 0.5) for mode in ("always", "never"))
+
+    assert always != never
+    assert fed_loss(network, values, "scheduled", 0.0) == always
+    assert fed_loss(network, values, "scheduled", 1.0) == never
+    assert never == training_loss(network, torch.from_numpy(values), None).item()
+    assert fed_loss(network, values, "scheduled", 0.5) not in {always, never}
+
+
+@pytest.mark.parametrize("decoder", STEPWISE)
+def test_a_missing_truth_has_no_loss_and_is_gone_on_from_as_the_networks_own(decoder):
+    network = build(decoder=decoder)
+    look_back = network.plan.look_back
+    values = windows(look_back + 4, 1)
+    values[0, look_back + 2] = np.nan  # one origin, the second of its three steps
+
+    loss = fed_loss(network, values, "always", 0.0)
+
+    truth = torch.from_numpy(values[:, None, look_back + 1 :])
+    head = network(torch.from_numpy(values[:, :-3]), fed=truth)
+    target = network.relative_target(truth, head)
+    terms = network.output.loss(head, target.nan_to_num(0.0))[0, 0]
+    assert loss == pytest.approx((terms[0] + terms[2]).item() / 2, rel=1e-6)
+
+
+def test_direct_decoders_are_fed_nothing():
+    network = build()
+    values = windows(network.plan.look_back + 12)
+
+    assert fed_loss(network, values, "scheduled", 0.0) == fed_loss(network, values, "never", 0.0)
+
+
+def test_training_tells_the_teacher_how_far_it_has_come(monkeypatch):
+    seen = []
+    choose = Teacher.choose
+
+    def spy(self, truth):
+        seen.append((self.mode, self.progress))
+        return choose(self, truth)
+
+    monkeypatch.setattr(Teacher, "choose", spy)
+    before = torch.random.get_rng_state()
+    network = build(decoder="recurrent")
+    rows = np.random.default_rng(0).normal(size=60).cumsum()
+
+    fit_network(network, sampler(rows), PLAN, validate=None, notify=lambda *_: None)
+
+    assert seen == [("scheduled", step / 8) for step in range(8)]
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("decoder", STEPWISE)
+def test_the_truth_teaches_the_conditional_mean_of_an_autoregression(decoder):
+    """y = 0.8 times the value before, and noise: each step follows the value it is told, by 0.8."""
+    rng = np.random.default_rng(0)
+    values = np.zeros(3000)
+    for row in range(1, len(values)):
+        values[row] = 0.8 * values[row - 1] + rng.normal()
+    network = build(decoder=decoder, teacher_forcing="always", anchor="level", window=60)
+    panel = sampler(values, look_back=network.plan.look_back)
+    start_from_reference(network, panel, rng)
+    plan = replace(PLAN, max_steps=150, check_every=150, batch_size=32)
+
+    fit_network(network, panel, plan, validate=None, notify=lambda *_: None)
+
+    past = torch.from_numpy(values[None, -200:])
+    with torch.no_grad():
+        state = network.read(past)
+        for step in (1, 2):
+            told = torch.tensor([-3.0, -1.0, 1.0, 3.0], dtype=torch.float64)
+            fed = torch.full((4, 1, 3), torch.nan, dtype=torch.float64)
+            fed[:, 0, step - 1] = told
+            inputs = network._inputs_at_newest(state, network._newest_inputs(past, None))
+            anchor, scale = inputs.anchor[..., None], inputs.scale[..., None]
+            relative = network.relative_to(fed, anchor=anchor, scale=scale)
+            said = network.head(inputs.repeat(4), fed=relative.transpose(0, 1))
+            mean = network.restore(said.location, said)[0, :, step]
+            np.testing.assert_allclose(mean, 0.8 * told, atol=0.35)
 
 
 # ---- one step -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.memory import Memory
 from tsrnn.nn.cells import CELLS, fault_of_cell
+from tsrnn.nn.decoders import DECODERS, TEACHER_FORCING
 from tsrnn.nn.initial_state import INITIAL_STATES
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.nn.skips import SKIPS
@@ -35,7 +36,6 @@ __all__ = [
 ]
 
 REPRESENTATIONS = ("auto", "level", "difference", "log", "log_return")
-DECODERS = ("direct", "shift")
 LOSS_AT = ("auto", "every", "last")
 
 
@@ -60,6 +60,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     check_option("representation", f.representation, REPRESENTATIONS)
     _check_cell(f.cell)
     check_option("decoder", f.decoder, DECODERS)
+    check_option("teacher_forcing", f.teacher_forcing, TEACHER_FORCING)
     check_option("optimizer", f.optimizer, OPTIMIZERS)
     check_option("device", f.device, ("cpu", "cuda"))
     if f.device == "cuda" and not torch.cuda.is_available():
@@ -90,6 +91,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
             "decoder='shift' rolls on by its own samples, which output='point' can't draw. "
             "Use output='quantiles', or decoder='direct'."
         )
+    _check_teacher_forcing(f)
     if f.output == "negative_binomial" and f.representation not in {"auto", "level"}:
         raise ParameterError(
             f"output='negative_binomial' works on raw counts: representation must be 'auto' or 'level'. "
@@ -144,6 +146,20 @@ def _check_dilations(dilations: Sequence[int] | None, num_layers: int) -> None:
         raise ParameterError(
             f"The 'dilations' parameter must hold one integer a layer. Got {tuple(dilations)!r} with "
             f"num_layers={num_layers}. Use num_layers={len(dilations)}."
+        )
+
+
+def _check_teacher_forcing(forecaster: RNNForecaster) -> None:
+    f = forecaster
+    if f.decoder in {"direct", "shift"} and f.teacher_forcing != "scheduled":
+        raise ParameterError(
+            f"decoder={f.decoder!r} is never fed values of its own, so that teacher_forcing={f.teacher_forcing!r} "
+            "would change nothing. Use decoder='recurrent' or 'attention', or leave teacher_forcing on 'scheduled'."
+        )
+    if f.teacher_forcing == "always" and f.output == "point":
+        raise ParameterError(
+            "teacher_forcing='always' learns each step given the true one before it, and forecasts by its own "
+            "samples, which output='point' can't draw. Use output='quantiles', or teacher_forcing='scheduled'."
         )
 
 

@@ -78,9 +78,17 @@ class RNNForecaster(Forecaster):
         Recurrent cell: "gru", "lstm", "rnn" (Elman's with tanh), "rnn_relu", "mut1", "mut2", "mut3", "nas",
         "mingru", "minlstm", "slstm"; "mlp" for a plain network on a window, without recurrence; or your own
         subclass of :class:`tsrnn.Cell`. See docs/networks.md.
-    decoder : {"direct", "shift"}
+    decoder : {"direct", "shift", "recurrent", "attention"}
         "direct" says the whole horizon at every step; "shift" says one step ahead (N steps in, the
-        same N shifted by one out) and is rolled on by its own samples.
+        same N shifted by one out) and is rolled on by its own samples; "recurrent" is an
+        encoder-decoder, where a second recurrent network runs over the horizon from the encoder's
+        state; "attention" is the same and looks back at the encoder's states of ``context_length``
+        rows. See docs/networks.md.
+    teacher_forcing : {"scheduled", "always", "never"}
+        What the decoders "recurrent" and "attention" are fed as the value before, in training: the true
+        one with a probability that falls from 1 to 0 (Bengio et al. 2015), always the true one, or
+        always their own. With "always" each step is said given the one before it, and quantiles come
+        from sample paths; else quantiles are those of each step by itself.
     hidden_size, num_layers : int
     dropout : float
         Between layers and before the output, in training.
@@ -184,6 +192,7 @@ class RNNForecaster(Forecaster):
         representation: str = "auto",
         cell: str | type[Cell] = "gru",
         decoder: str = "direct",
+        teacher_forcing: str = "scheduled",
         hidden_size: int = 64,
         num_layers: int = 1,
         dropout: float = 0.0,
@@ -230,6 +239,7 @@ class RNNForecaster(Forecaster):
         self.representation = representation
         self.cell = cell
         self.decoder = decoder
+        self.teacher_forcing = teacher_forcing
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.dropout = dropout
@@ -456,8 +466,9 @@ class RNNForecaster(Forecaster):
     ) -> pd.DataFrame:
         """Draw joint sample paths.
 
-        The decoder "shift" draws each step from its own distribution given the path so far; "direct"
-        joins its margins by a Gaussian copula that was fitted on validation forecasts.
+        The decoder "shift", and any with ``teacher_forcing="always"``, draws each step from its own
+        distribution given the path so far; the others join their margins by a Gaussian copula that was
+        fitted on validation forecasts.
 
         Parameters
         ----------

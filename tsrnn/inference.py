@@ -13,7 +13,7 @@ from torch import Tensor
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
-from tsrnn.nn.paths import direct_paths, shift_paths, stratified_uniforms
+from tsrnn.nn.paths import block_paths, shift_paths, stratified_uniforms
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.scaling import last_observed
 from tsrnn.panel import Panel
@@ -209,7 +209,7 @@ class Forecasting:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return medians (series, horizon) and quantiles (series, horizon, quantile)."""
         asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
-        if network.plan.decoder == "direct" and horizon <= network.plan.horizon:
+        if not network.plan.conditional and horizon <= network.plan.horizon:
             head = network.say(reading.rows, reading.state, reading.covariates)
             said = network.quantiles(head, asked[None, None, :])[:, :horizon]
         else:
@@ -219,7 +219,7 @@ class Forecasting:
                     for paths in self._rolled(network, reading, horizon, self.n_paths, self.seed)
                 ]
             )
-            if network.plan.decoder == "direct":  # the first block has its margins in closed form
+            if not network.plan.conditional:  # the first block has its margins in closed form
                 said[:, : network.plan.horizon] = network.quantiles(
                     network.say(reading.rows, reading.state, reading.covariates),
                     asked[None, None, :],
@@ -276,7 +276,7 @@ class Forecasting:
             if network.plan.decoder == "shift":
                 yield shift_paths(network, some.rows, some.state, noise, some.covariates)
             else:
-                yield direct_paths(network, some.rows, some.state, noise, some.covariates)
+                yield block_paths(network, some.rows, some.state, noise, some.covariates)
 
     def _bounded(self, values: Tensor) -> Tensor:
         low, high = self.bounds

@@ -48,6 +48,7 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
         quantiles=tuple(float(level) for level in forecaster.quantiles),
         covariates=plan_covariates(panel, forecaster.format_.covariates),
         loss_at=_loss_at(forecaster),
+        teacher_forcing=forecaster.teacher_forcing,
     )
 
 

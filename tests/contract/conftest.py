@@ -14,12 +14,12 @@ def frame():
     return waves()
 
 
-@pytest.fixture(scope="session", params=["direct", "shift"])
+@pytest.fixture(scope="session", params=["direct", "shift", "recurrent", "attention"])
 def network(request):
     """A fitted network forecaster of each decoder, whose training was kept."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        steps = {"direct": 24, "shift": 60}[request.param]
+        steps = 24 if request.param == "direct" else 60
         model = tiny(decoder=request.param, max_steps=steps).fit(waves())
     assert model.best_step_ > 0  # else the tests that use it would look at the references alone
     return model

@@ -9,6 +9,7 @@ from tsrnn import BaselineForecaster, RNNForecaster
 
 ROWS = 72
 HORIZON = 4
+DECODERS = ("direct", "shift", "recurrent", "attention")
 
 
 def waves(*, series=2, rows=ROWS, noise=0.05, seed=0) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.contract.samples import HORIZON, ROWS, baseline, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, ROWS, baseline, tiny, waves
 from tsrnn.exceptions import SkillWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
@@ -38,7 +38,7 @@ def test_rows_after_the_cutoff_never_reach_a_fold(direct):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_the_rows_that_judge_choose_nothing(decoder):
     """With the newest horizon poisoned, plan and training curve stay the same to the last bit."""
     frame = waves().assign(y=lambda rows: rows["y"] + 30)

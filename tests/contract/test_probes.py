@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.contract.samples import HORIZON, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, tiny, waves
 from tsrnn import RNNForecaster
 from tsrnn.exceptions import DataWarning
 
@@ -46,7 +46,7 @@ def test_a_forecast_varies_over_its_horizon_without_covariates():
     np.testing.assert_allclose(forecast["forecast"], 3.0 + 0.5 * np.arange(60, 66), atol=0.05)
 
 
-@pytest.mark.parametrize("decoder", ["direct", "shift"])
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("row", [0, 40, -1])
 def test_one_missing_value_is_masked_named_and_does_no_harm(decoder, row):
     frame = waves()

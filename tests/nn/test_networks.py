@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from tests.nn.plans import LEVELS, plan
+from tsrnn.nn.decoders import HeadInputs
 from tsrnn.nn.networks import ForecastNetwork
-from tsrnn.nn.paths import copula_factor, direct_paths, shift_paths, stratified_uniforms
+from tsrnn.nn.paths import block_paths, copula_factor, shift_paths, stratified_uniforms
 from tsrnn.nn.plan import NetworkPlan
 
 
@@ -69,9 +70,9 @@ def test_a_long_horizon_is_said_in_segments_that_see_their_own_references():
     references = references.detach().requires_grad_()
     features = made.features(represented, scale, made.positions(8)).detach()
     state = torch.zeros(2, 8, made.plan.encoder.hidden_size)
-    said = made.head(
-        state, features, references, anchor=scale.anchor[:, -8:], scale=scale.scale[:, -8:]
-    )
+    anchor, unit = scale.anchor[:, -8:], scale.scale[:, -8:]
+    newest = torch.zeros(2, 8, 2)
+    said = made.head(HeadInputs(state, features, references, newest, anchor, unit))
     said.location[..., 30].sum().backward()
 
     moved = references.grad.abs().sum((0, 1, 2)) > 0
@@ -198,7 +199,7 @@ def test_paths_of_a_direct_forecast_have_its_margins():
     state = made.read(values)
     noise = stratified_uniforms(2000, 5, torch.Generator().manual_seed(0))
 
-    paths = direct_paths(made, values, state, noise)
+    paths = block_paths(made, values, state, noise)
 
     p = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
     margins = made.quantiles(made.say(values, state), p[None, None, :])
@@ -212,8 +213,8 @@ def test_paths_go_on_beyond_the_horizon_and_begin_the_same():
     state = made.read(values)
     noise = stratified_uniforms(20, 12, torch.Generator().manual_seed(0))
 
-    long = direct_paths(made, values, state, noise)
-    short = direct_paths(made, values, state, noise[:, :5])
+    long = block_paths(made, values, state, noise)
+    short = block_paths(made, values, state, noise[:, :5])
 
     assert long.shape == (2, 20, 12)
     torch.testing.assert_close(long[..., :5], short, rtol=0, atol=0)

@@ -116,7 +116,7 @@ class Learner:
         )
 
     def _validation(self, panel: Panel, split: Split) -> Validation:
-        rolled = self.network.decoder == "shift" and len(split.validation) > 64
+        rolled = self.network.conditional and len(split.validation) > 64
         return Validation(
             panel,
             split.validation[:: 8 if rolled else 1],

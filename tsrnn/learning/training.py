@@ -25,6 +25,7 @@ from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.lanes import walk_lanes
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues
@@ -34,6 +35,9 @@ __all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss", "
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
+TARGETS_STEPWISE = (
+    96  # the same where a decoder runs over the horizon: a step costs two or three direct ones
+)
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
@@ -66,6 +70,7 @@ def training_loss(
     generator: torch.Generator | None = None,
     steps: Tensor | None = None,
     covariates: Covariates | None = None,
+    teacher: Teacher | None = None,
 ) -> Tensor:
     """Return the mean loss over every step of every window that has a known target.
 
@@ -80,10 +85,14 @@ def training_loss(
         Recurrent steps to forecast from; all when not given.
     covariates : Covariates, optional
         Of the same rows.
+    teacher : Teacher, optional
+        Which true values a recurrent decoder goes on from; without one it goes on from its own.
     """
-    past = values[:, : values.shape[1] - network.plan.horizon]
-    head = network(past, generator, steps, covariates)
-    return _mean_loss(network, head, values, weights, steps)
+    past, rows = _to_read(network, values, steps)
+    truth = values[:, rows]
+    fed = _fed(network, truth, teacher)
+    head = network(past, generator, steps, covariates, fed)
+    return _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
 
 
 def truncated_loss(
@@ -95,12 +104,13 @@ def truncated_loss(
     generator: torch.Generator | None = None,
     steps: Tensor | None = None,
     covariates: Covariates | None = None,
+    teacher: Teacher | None = None,
 ) -> tuple[Tensor, State]:
     """Return the loss of one chunk of each lane, and the state after it, detached.
 
     Parameters
     ----------
-    network, values, weights, generator, steps, covariates
+    network, values, weights, generator, steps, covariates, teacher
         As in :func:`training_loss`.
     state : tuple of Tensor, optional
         The state after the chunks before.
@@ -112,27 +122,38 @@ def truncated_loss(
     Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent
     network trajectories, Neural Computation 2(4).
     """
-    past = values[:, : values.shape[1] - network.plan.horizon]
-    head, after = network.unroll(past, state, generator, steps, covariates, fresh)
-    loss = _mean_loss(network, head, values, weights, steps)
+    past, rows = _to_read(network, values, steps)
+    truth = values[:, rows]
+    fed = _fed(network, truth, teacher)
+    head, after = network.go_on(past, state, generator, steps, covariates, fed, fresh)
+    loss = _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
     return loss, tuple(part.detach() for part in after)
 
 
-def _mean_loss(
-    network: ForecastNetwork,
-    head: HeadValues,
-    values: Tensor,
-    weights: Tensor | None,
-    steps: Tensor | None,
-) -> Tensor:
-    plan = network.plan
-    positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
+def _to_read(
+    network: ForecastNetwork, values: Tensor, steps: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the rows to read, and where the targets of each position lie, (position, horizon)."""
+    horizon = network.plan.horizon
+    past = values[:, : values.shape[1] - horizon]
+    positions = network.positions(past.shape[1] - network.plan.look_back)
     positions = positions if steps is None else positions[steps]
-    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    target = network.relative_target(values[:, rows], head)  # (batch, position, horizon)
+    return past, positions[:, None] + torch.arange(1, horizon + 1, device=positions.device)
+
+
+def _fed(network: ForecastNetwork, truth: Tensor, teacher: Teacher | None) -> Tensor | None:
+    """Return the true values that a recurrent decoder goes on from."""
+    return teacher.choose(truth) if teacher is not None and network.plan.stepwise else None
+
+
+def _mean_loss(
+    network: ForecastNetwork, head: HeadValues, truth: Tensor, weights: Tensor | None
+) -> Tensor:
+    """Return the mean over known targets (batch, position, horizon), each by its weight."""
+    target = network.relative_target(truth, head)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
-    importance = known.float() if weights is None else known * weights[:, rows].float()
+    importance = known.float() if weights is None else known * weights.float()
     return (loss * importance).sum() / importance.sum().clamp_min(1e-12)
 
 
@@ -267,6 +288,7 @@ class _TrainingModule(pl.LightningModule):
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
+        self.teacher_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
         self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
@@ -297,12 +319,22 @@ class _TrainingModule(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
-        given = (self.network, values, weights if weights.numel() else None)
-        how = (self.dropout_generator, self._steps(values), covariates)
+        network, importance = self.network, weights if weights.numel() else None
+        dropped, steps, teacher = self.dropout_generator, self._steps(values), self._teacher()
         if self.plan.truncated_bptt is None:
-            loss = training_loss(*given, *how)
+            loss = training_loss(network, values, importance, dropped, steps, covariates, teacher)
         else:
-            loss, self.carried = truncated_loss(*given, self.carried, fresh, *how)
+            loss, self.carried = truncated_loss(
+                network,
+                values,
+                importance,
+                self.carried,
+                fresh,
+                dropped,
+                steps,
+                covariates,
+                teacher,
+            )
         optimizer.zero_grad()
         loss.backward()
         norm = self._clip()
@@ -319,13 +351,17 @@ class _TrainingModule(pl.LightningModule):
         if self.deadline is not None and time.monotonic() > self.deadline:
             self.trainer.should_stop = True
 
+    def _teacher(self) -> Teacher:
+        done = self.step / self.plan.max_steps
+        return Teacher(self.network.plan.teacher_forcing, done, self.teacher_generator)
+
     def _steps(self, values: Tensor) -> Tensor | None:
-        """Choose the recurrent steps to forecast from: all, so many that a window has ``TARGETS``, or the last."""
+        """Choose the recurrent steps to forecast from: all, so many that targets are not too many, or the last."""
         plan = self.network.plan
         count = (values.shape[1] - plan.horizon - plan.look_back) // plan.patch
         if plan.loss_at == "last":
             return torch.tensor([count - 1], device=values.device)
-        most = max(2, TARGETS // plan.horizon)
+        most = max(2, (TARGETS_STEPWISE if plan.stepwise else TARGETS) // plan.horizon)
         if count <= most:
             return None
         drawn = torch.randperm(count, generator=self.step_generator)[:most]

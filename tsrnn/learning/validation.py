@@ -157,7 +157,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         What was corrected, for other networks trained alike; None for a network that rolls on and
         draws its own paths.
     """
-    if network.plan.horizon != validation.horizon:
+    if network.plan.conditional and validation.horizon > 1:
         return None
     reading = validation.reading(network)
     head = network.say(reading.rows, reading.state, reading.covariates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -61,7 +61,17 @@ class Network(Protocol):
     ) -> tuple[Any, State]:
         """Read the newest patch, and say what comes after it."""
 
-    def quantiles(self, said: Any, probability: Tensor, /) -> Tensor:
+    def unroll(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        *,
+        paths: int = 1,
+    ) -> Generator[Any, Tensor, None]:
+        """Say the horizon step after step, each sent what came true."""
+
+    def quantiles(self, said: Any, probability: Tensor, /, *, step: int | None = None) -> Tensor:
         """Return quantiles in the units of the data."""
 
 
@@ -101,7 +111,7 @@ class NetworkEnsemble(nn.Module):
 
     @property
     def share(self) -> float:
-        """Share of what was learned that is said; see :class:`~tsrnn.nn.decoder.MixtureHead`."""
+        """Share of what was learned that is said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
         return float(self._networks[0].head.share)
 
     @property
@@ -156,10 +166,29 @@ class NetworkEnsemble(nn.Module):
         ]
         return [head for head, _ in both], _joined([after for _, after in both])
 
-    def quantiles(self, said: Said, probability: Tensor) -> Tensor:
+    def unroll(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        *,
+        paths: int = 1,
+    ) -> Generator[Said, Tensor, None]:
+        """Say the horizon step after step, each member; see :meth:`ForecastNetwork.unroll`."""
+        each = [
+            network.unroll(values, own, covariates, paths=paths)
+            for network, own in zip(self._networks, self._split(state), strict=True)
+        ]
+        said = [next(steps) for steps in each]
+        for _ in range(1, self.plan.horizon):
+            value = yield said
+            said = [steps.send(value) for steps in each]
+        yield said
+
+    def quantiles(self, said: Said, probability: Tensor, *, step: int | None = None) -> Tensor:
         """Return the mean over members of their quantiles, shape (..., horizon, quantile)."""
         each = [
-            network.quantiles(head, probability)
+            network.quantiles(head, probability, step=step)
             for network, head in zip(self._networks, said, strict=True)
         ]
         return each[0] if len(each) == 1 else torch.stack(each).mean(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,13 +10,23 @@ from torch import Tensor, nn
 
 from tsrnn.nn.cells import Cell
 from tsrnn.nn.covariates import CovariateInputs, Covariates, Encoded
-from tsrnn.nn.decoder import MixtureHead
+from tsrnn.nn.decoders import (
+    AttentionHead,
+    HeadInputs,
+    HeadSizes,
+    MixtureHead,
+    StepwiseHead,
+    make_head,
+    newest_steps,
+    recall,
+    remember,
+)
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.inputs import causal_features, feature_count, newest_rows
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.reference import reference_forecasts, reference_names
-from tsrnn.nn.response import FutureResponse
+from tsrnn.nn.response import RESPONSES, FutureResponse
 from tsrnn.nn.scaling import (
     CausalScale,
     causal_scale,
@@ -33,13 +43,13 @@ FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no 
 READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
 
 
-class _Newest(NamedTuple):
-    """What the network sees at the newest row."""
+class _Rows(NamedTuple):
+    """What the network sees of the rows at some positions."""
 
     features: Tensor
     represented: Tensor
     scale: CausalScale
-    position: Tensor
+    positions: Tensor
     columns: Encoded | None
 
 
@@ -60,15 +70,14 @@ class ForecastNetwork(nn.Module):
     path_factor: Tensor
     covariates: CovariateInputs | None
     response: FutureResponse | None
+    head: MixtureHead
 
     def __init__(
         self, plan: NetworkPlan, custom_cells: Mapping[str, type[Cell]] | None = None
     ) -> None:
         super().__init__()
         self.plan = plan
-        references = len(reference_names(plan.seasons))
         features = feature_count(plan)
-        seen_ahead = 0
         self.covariates = self.response = None
         if plan.covariates is not None:
             inputs = CovariateInputs(plan.covariates, patch=plan.patch, horizon=plan.horizon)
@@ -82,7 +91,6 @@ class ForecastNetwork(nn.Module):
                     horizon=plan.horizon,
                     seasons=plan.seasons,
                 )
-                seen_ahead = self.response.seen_size
         static_size = 0
         if self.covariates is not None and plan.encoder.initial_state == "static":
             static_size = self.covariates.static.complete_size
@@ -92,15 +100,16 @@ class ForecastNetwork(nn.Module):
             static_size=static_size,
             custom_cells=custom_cells,
         )
-        self.head = MixtureHead(
-            state_size=plan.encoder.output_size,
-            feature_size=features + seen_ahead,
-            hidden_size=plan.encoder.hidden_size,
+        sizes = HeadSizes(
+            state=plan.encoder.output_size,
+            features=features,
+            response=0 if self.response is None else RESPONSES,
+            hidden=plan.encoder.hidden_size,
             horizon=plan.horizon,
-            references=references,
-            segment=plan.segment,
+            references=len(reference_names(plan.seasons)),
             dropout=plan.encoder.dropout,
         )
+        self.head = make_head(plan, sizes)
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         # Cholesky factor of the copula that joins the margins of a direct forecast to paths
         self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
@@ -141,7 +150,7 @@ class ForecastNetwork(nn.Module):
         said = self.plan.encoder.output_size
         for weight in self.encoder.input_weights():
             weight[..., flags] = 0.0
-        self.head.known.weight[:, said + flags] = 0.0
+        self.head.ignore(said + flags)
         if self.response is not None:
             self.response.hidden.weight[:, said + flags] = 0.0
 
@@ -205,6 +214,7 @@ class ForecastNetwork(nn.Module):
         generator: torch.Generator | None = None,
         steps: Tensor | None = None,
         covariates: Covariates | None = None,
+        fed: Tensor | None = None,
     ) -> HeadValues:
         """Read rows and say the horizon at every recurrent step.
 
@@ -218,20 +228,23 @@ class ForecastNetwork(nn.Module):
             to say at the last one only.
         covariates : Covariates, optional
             Of the same rows, and of the horizon after them.
+        fed : Tensor of shape (batch, position, horizon), float64, optional
+            Values that a recurrent decoder goes on from instead of its own; NaN: its own.
 
         Returns
         -------
         HeadValues of shape (batch, position, horizon)
         """
-        return self.unroll(values, None, generator, steps, covariates)[0]
+        return self.go_on(values, None, generator, steps, covariates, fed)[0]
 
-    def unroll(
+    def go_on(
         self,
         values: Tensor,
         state: State | None,
         generator: torch.Generator | None = None,
         steps: Tensor | None = None,
         covariates: Covariates | None = None,
+        fed: Tensor | None = None,
         fresh: Tensor | None = None,
     ) -> tuple[HeadValues, State]:
         """Do as :meth:`forward`, going on from a state, and return the state after the rows, too.
@@ -242,16 +255,45 @@ class ForecastNetwork(nn.Module):
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
-        hidden, state = self._go_on(features, state, fresh, generator, self._static(columns))
+        said, after = self._read_on(features, state, fresh, generator, self._static(columns))
+        hidden = said
         if not self.plan.is_causal:
-            hidden, features, positions = _newest_output(state), features[:, -1:], positions[-1:]
+            steps = torch.tensor([said.shape[1] - 1], device=said.device)
+            hidden = _newest_output(after)
         elif steps is not None:
-            hidden, features, positions = hidden[:, steps], features[:, steps], positions[steps]
-        references = self.relative_references(represented, scale, positions)
-        said = self._say(hidden, features, references, scale, positions, generator, columns)
-        return said, state
+            hidden = said[:, steps]
+        memory = self._memory(said, state, fresh, steps)
+        if steps is not None:
+            features, positions = features[:, steps], positions[steps]
+        inputs = self._head_inputs(
+            hidden, _Rows(features, represented, scale, positions, columns), memory
+        )
+        relative = None
+        if fed is not None:
+            anchor, unit = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
+            relative = self.relative_to(fed, anchor=anchor, scale=unit)
+        answer: HeadValues = self.head(inputs, generator, relative)
+        return answer, after
 
-    def _go_on(
+    def _memory(
+        self, said: Tensor, state: State | None, fresh: Tensor | None, steps: Tensor | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return what an attention decoder looks back at, and which of it each position sees."""
+        slots = self.head.slots
+        if not slots:
+            return None
+        every = torch.arange(said.shape[1], device=said.device)
+        at = every if steps is None else steps
+        if state is None:
+            return said, newest_steps(at, len(every), slots)
+        kept, count = state[-2:]
+        count = count if fresh is None else count * ~fresh[None, :, None]
+        before, visible = recall(kept, count)
+        sees = newest_steps(at + slots, slots + len(every), slots)
+        seen = torch.cat([visible, visible.new_ones(len(said), 1, len(every))], -1)
+        return torch.cat([before, said], 1), sees & seen
+
+    def _read_on(
         self,
         features: Tensor,
         state: State | None,
@@ -263,16 +305,31 @@ class ForecastNetwork(nn.Module):
         if fresh is not None and bool(fresh.all()):
             state = None
         if state is None or fresh is None or not fresh.any():
-            return self.encoder(features, state, generator, static)
+            return self._read(features, state, generator, static)
         old, new = torch.nonzero(~fresh).squeeze(1), torch.nonzero(fresh).squeeze(1)
         own = [None if static is None else static[which] for which in (old, new)]
         carried = tuple(part[:, old] for part in state)
-        went_on = self.encoder(features[old], carried, generator, own[0])
-        began = self.encoder(features[new], None, generator, own[1])
+        went_on = self._read(features[old], carried, generator, own[0])
+        began = self._read(features[new], None, generator, own[1])
         back = torch.argsort(torch.cat([old, new]))
         hidden = torch.cat([went_on[0], began[0]])[back]
         joined = zip(went_on[1], began[1], strict=True)
         return hidden, tuple(torch.cat(parts, 1)[:, back] for parts in joined)
+
+    def _read(
+        self,
+        features: Tensor,
+        state: State | None,
+        generator: torch.Generator | None = None,
+        static: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Return what the encoder says at every step, and the state: with attention what it keeps, too."""
+        if not self.head.slots:
+            hidden, after = self.encoder(features, state, generator, static)
+            return hidden, after
+        own, kept = (None, None) if state is None else (state[:-2], state[-2:])
+        hidden, after = self.encoder(features, own, generator, static)
+        return hidden, (*after, *remember(kept, hidden, self.head.slots))
 
     def read(
         self,
@@ -331,7 +388,7 @@ class ForecastNetwork(nn.Module):
         features = self.features(represented, scale, positions, columns)
         reached, start = [], 0
         for stop in counts:
-            _, state = self.encoder(features[:, start:stop], state, static=self._static(columns))
+            _, state = self._read(features[:, start:stop], state, static=self._static(columns))
             reached.append(state)
             start = stop
         return reached
@@ -361,8 +418,52 @@ class ForecastNetwork(nn.Module):
         The same as :meth:`read` of that patch and :meth:`say`, in one computation.
         """
         inputs = self._newest_inputs(values, covariates)
-        _, state = self.encoder(inputs.features, state)
+        _, state = self._read(inputs.features, state)
         return self._after_newest(state, inputs), state
+
+    def unroll(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        *,
+        paths: int = 1,
+    ) -> Generator[HeadValues, Tensor, None]:
+        """Say the horizon after the newest row step after step; each waits to be sent what came true.
+
+        For a decoder that is a recurrent network. Yields what is said of a step, HeadValues of shape
+        (batch, path, 1), and is sent its raw values (batch, path).
+        """
+        head = self.head
+        if not isinstance(head, StepwiseHead):
+            raise TypeError(
+                "only decoder='recurrent' and 'attention' say a horizon step after step. "
+                f"Got {self.plan.decoder!r}."
+            )
+        at_newest = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
+        inputs = at_newest.repeat(paths)
+        steps = head.unroll(inputs)
+        said = head.said([next(steps)], inputs)
+        for step in range(1, self.plan.horizon):
+            value = yield said
+            relative = self.relative_to(value, anchor=inputs.anchor, scale=inputs.scale)
+            said = head.said([steps.send(relative)], inputs, first=step)
+        yield said
+
+    def attention(
+        self, values: Tensor, state: State, covariates: Covariates | None = None
+    ) -> Tensor:
+        """Return where the attention decoder looks as it says the horizon after the newest row.
+
+        Returns
+        -------
+        Tensor of shape (batch, horizon, slot)
+            The weight of each of the newest recurrent steps, in order; those before the first have 0.
+        """
+        if not isinstance(self.head, AttentionHead):
+            raise TypeError(f"only decoder='attention' attends. Got {self.plan.decoder!r}.")
+        inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
+        return self.head.attended(inputs).squeeze(1)
 
     def _static(self, columns: Encoded | None) -> Tensor | None:
         """Return what the encoder's initial state is made of, where that is static covariates."""
@@ -370,7 +471,7 @@ class ForecastNetwork(nn.Module):
             return None
         return self.covariates.static.complete(columns.static)
 
-    def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Newest:
+    def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Rows:
         rows = self.plan.look_back + self.plan.patch
         represented, scale = self.represent(values[:, -rows:])
         position = torch.tensor([represented.shape[1] - 1], device=values.device)
@@ -378,42 +479,38 @@ class ForecastNetwork(nn.Module):
             None if covariates is None else covariates.newest(represented.shape[1])
         )
         features = self.features(represented, scale, position, columns)
-        return _Newest(features, represented, scale, position, columns)
+        return _Rows(features, represented, scale, position, columns)
 
-    def _after_newest(self, state: State, newest: _Newest) -> HeadValues:
-        features, represented, scale, position, columns = newest
-        references = self.relative_references(represented, scale, position)
-        said = self._say(
-            _newest_output(state), features, references, scale, position, None, columns
-        )
+    def _after_newest(self, state: State, newest: _Rows) -> HeadValues:
+        said: HeadValues = self.head(self._inputs_at_newest(state, newest))
         return HeadValues(*(part.squeeze(1) for part in said))
 
-    def _say(
-        self,
-        hidden: Tensor,
-        features: Tensor,
-        references: Tensor,
-        scale: CausalScale,
-        positions: Tensor,
-        generator: torch.Generator | None,
-        columns: Encoded | None,
-    ) -> HeadValues:
-        seen = features
-        if self.response is not None and columns is not None:
-            inner = torch.cat([hidden, features], -1)
-            rows = self.response.rows(columns.future, positions)
-            seen = torch.cat([features, self.response.seen(rows)], -1)
-        said: HeadValues = self.head(
+    def _inputs_at_newest(self, state: State, newest: _Rows) -> HeadInputs:
+        memory = recall(*state[-2:]) if self.head.slots else None
+        return self._head_inputs(_newest_output(state), newest, memory)
+
+    def _head_inputs(
+        self, hidden: Tensor, at: _Rows, memory: tuple[Tensor, Tensor] | None
+    ) -> HeadInputs:
+        positions, scale = at.positions, at.scale
+        rows = response = None
+        if self.response is not None and at.columns is not None:
+            rows = self.response.rows(at.columns.future, positions)
+            response = self.response(torch.cat([hidden, at.features], -1), rows)
+        anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
+        last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
+        observed = ~at.represented[:, positions].isnan()
+        return HeadInputs(
             hidden,
-            seen,
-            references,
-            anchor=scale.anchor[:, positions],
-            scale=scale.scale[:, positions],
-            generator=generator,
+            at.features,
+            self.relative_references(at.represented, scale, positions),
+            torch.stack([last.clamp(-FARTHEST, FARTHEST), observed.to(last.dtype)], -1),
+            anchor,
+            unit,
+            rows,
+            response,
+            *(memory or ()),
         )
-        if self.response is None:
-            return said
-        return said._replace(location=said.location + said.unit * self.response(inner, rows))
 
     # ---- back to the units of the data ----------------------------------------------------
 
@@ -423,8 +520,10 @@ class ForecastNetwork(nn.Module):
 
     def relative_to(self, target: Tensor, *, anchor: Tensor, scale: Tensor) -> Tensor:
         """Return raw targets (..., horizon) relative to anchor and scale (..., 1), NaN kept."""
-        log = self.plan.log
-        difference = relative_move(represent(target, log=log) - anchor, log=log)
+        return self._relative_move(represent(target, log=self.plan.log), anchor, scale)
+
+    def _relative_move(self, represented: Tensor, anchor: Tensor, scale: Tensor) -> Tensor:
+        difference = relative_move(represented - anchor, log=self.plan.log)
         usable = scale > 0
         ratio = difference / torch.where(usable, scale, torch.ones_like(scale))
         return torch.where(usable, ratio, torch.full_like(ratio, torch.nan)).float()
@@ -436,9 +535,14 @@ class ForecastNetwork(nn.Module):
         scale = head.scale.reshape(*head.scale.shape, *extra)
         return restore(anchor, scale * relative.double(), log=self.plan.log)
 
-    def quantiles(self, head: HeadValues, probability: Tensor) -> Tensor:
-        """Return quantiles in the units of the data, shape (..., horizon, quantile)."""
-        return self.restore(self.output.quantile(head, probability), head)
+    def quantiles(
+        self, head: HeadValues, probability: Tensor, *, step: int | None = None
+    ) -> Tensor:
+        """Return quantiles in the units of the data, shape (..., horizon, quantile).
+
+        With ``step``, what is said is of this step of the horizon alone: (..., 1).
+        """
+        return self.restore(self.output.quantile(head, probability, step), head)
 
 
 def _newest_output(state: State) -> Tensor:

@@ -63,7 +63,7 @@ class Output(nn.Module, ABC):
         """Return the loss of each target, shape (..., horizon); ``target`` is relative like the location."""
 
     @abstractmethod
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Return relative quantiles.
 
         Parameters
@@ -73,6 +73,8 @@ class Output(nn.Module, ABC):
         probability : Tensor
             Broadcastable to (..., horizon, quantile), strictly between 0 and 1; also the way to draw
             samples (inverse transform).
+        step : int, optional
+            The step of the horizon that ``head`` is about, where it is a single one.
 
         Returns
         -------
@@ -98,8 +100,9 @@ class PointOutput(Output):
         """Absolute error."""
         return (head.location - target).abs()
 
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Return the location at every probability: a point is all there is."""
+        del step
         return head.location.unsqueeze(-1).expand(*head.location.shape, probability.shape[-1])
 
     def calibrate(self, residual: Tensor) -> None:
@@ -137,10 +140,10 @@ class QuantileOutput(Output):
             gap = torch.maximum(gap, floor).float()
             self.log_gap.copy_(_softplus_inverse(gap).expand_as(self.log_gap))
 
-    def trained(self, head: HeadValues) -> Tensor:
+    def trained(self, head: HeadValues, step: int | None = None) -> Tensor:
         """Return the trained quantiles, shape (..., horizon, level), ascending."""
         spread = head.spread().unsqueeze(-1)  # (..., 2, horizon, 1)
-        below, above = self.offsets()
+        below, above = (_of_step(offsets, step) for offsets in self.offsets())
         centre = torch.zeros_like(head.location).unsqueeze(-1)
         around = torch.cat([below * spread[..., 0, :, :], centre, above * spread[..., 1, :, :]], -1)
         return head.location.unsqueeze(-1) + around
@@ -171,9 +174,9 @@ class QuantileOutput(Output):
             loss = loss + (moved.abs() + lean * moved).sum(-2)  # (..., level, horizon)
         return loss / len(self.levels)
 
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Interpolate the trained quantiles."""
-        values = self.trained(head).double()  # (..., horizon, level)
+        values = self.trained(head, step).double()  # (..., horizon, level)
         levels = self.levels
         shape = torch.broadcast_shapes(probability.shape, (*values.shape[:-1], 1))
         p = probability.double().expand(shape)
@@ -199,8 +202,9 @@ class NormalOutput(Output):
         sigma = head.spread().mean(-2) / NORMAL_MAE
         return 0.5 * ((target - head.location) / sigma) ** 2 + (sigma / head.unit).log()
 
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Quantiles of the normal distribution."""
+        del step
         sigma = (head.spread().mean(-2) / NORMAL_MAE).double().unsqueeze(-1)
         return head.location.double().unsqueeze(-1) + sigma * torch.special.ndtri(
             probability.double()
@@ -231,10 +235,10 @@ class StudentTOutput(Output):
         constant = torch.lgamma(df / 2) - torch.lgamma((df + 1) / 2) + 0.5 * (df * torch.pi).log()
         return constant + 0.5 * (df + 1) * torch.log1p(z**2 / df) + (sigma / head.unit).log()
 
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Quantiles of the t distribution."""
         sigma = (head.spread().mean(-2) / NORMAL_MAE).double().unsqueeze(-1)
-        df = self.degrees().double().unsqueeze(-1)
+        df = _of_step(self.degrees(), step).double().unsqueeze(-1)
         return head.location.double().unsqueeze(-1) + sigma * student_t_icdf(probability, df)
 
     def calibrate(self, residual: Tensor) -> None:
@@ -265,8 +269,9 @@ class NegativeBinomialOutput(Output):
         likelihood = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
         return -(likelihood + r * log_p + count * log_q).to(target.dtype)
 
-    def quantile(self, head: HeadValues, probability: Tensor) -> Tensor:
+    def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:
         """Quantiles of the negative binomial, whole counts, relative to anchor and scale."""
+        del step
         mean, dispersion = self._mean_and_dispersion(head)
         count = negative_binomial_icdf(probability, mean.unsqueeze(-1), dispersion.unsqueeze(-1))
         scale = head.scale.clamp_min(1e-12).unsqueeze(-1)
@@ -274,6 +279,11 @@ class NegativeBinomialOutput(Output):
 
     def calibrate(self, residual: Tensor) -> None:
         """Do nothing: the unit already sets the variance."""
+
+
+def _of_step(values: Tensor, step: int | None) -> Tensor:
+    """Return what belongs to one step of the horizon, (1, ...), or all of it."""
+    return values if step is None else values[step : step + 1]
 
 
 def _softplus_inverse(y: Tensor) -> Tensor:

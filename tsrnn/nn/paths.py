@@ -10,7 +10,7 @@ from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.inputs import newest_rows
 
-__all__ = ["copula_factor", "direct_paths", "shift_paths", "stratified_uniforms"]
+__all__ = ["block_paths", "copula_factor", "shift_paths", "stratified_uniforms"]
 
 EDGE = 1e-6
 
@@ -71,17 +71,18 @@ def shift_paths(
     return torch.stack(drawn, 1).reshape(len(values), paths, horizon)
 
 
-def direct_paths(
+def block_paths(
     network: Network,
     values: Tensor,
     state: State,
     noise: Tensor,
     covariates: Covariates | None = None,
 ) -> Tensor:
-    """Join the margins of a direct forecast to paths, block after block.
+    """Draw paths of a network that says a whole horizon, block after block.
 
     Within a block of ``plan.horizon`` steps a Gaussian copula joins the margins (fitted on validation
-    residuals); each further block is forecast from its own path, read again for ``plan.context`` rows.
+    residuals), or each step is drawn given the path so far (``plan.conditional``); each further block is
+    forecast from its own path, read again for ``plan.context`` rows.
 
     Parameters
     ----------
@@ -101,10 +102,13 @@ def direct_paths(
     """
     plan = network.plan
     paths, horizon = noise.shape
-    head = network.say(values, state, covariates)
-    block = _coupled(network, noise[:, : plan.horizon])
-    uniforms = block.T.expand(len(values), -1, -1)  # (batch, horizon, path)
-    drawn = network.quantiles(head, uniforms).transpose(1, 2)  # (batch, path, horizon)
+
+    def of_block(start: int) -> Tensor:
+        block = noise[:, start : start + plan.horizon]
+        return block if plan.conditional else _coupled(network, block)
+
+    draw = _ancestral if plan.conditional else _joined
+    drawn = draw(network, values, state, of_block(0).unsqueeze(0), covariates)
     while drawn.shape[2] < horizon:
         start = drawn.shape[2]
         past = values.unsqueeze(1).expand(-1, paths, -1)
@@ -113,12 +117,43 @@ def direct_paths(
         known = None
         if covariates is not None:
             known = covariates.after(start).newest(rows.shape[1]).repeat(paths)
-        head = network.say(rows, network.read(rows, covariates=known), known)
-        block = _coupled(network, noise[:, start : start + plan.horizon])
-        uniforms = block.repeat(len(values), 1).unsqueeze(-1)  # (batch * path, horizon, 1)
-        sample = network.quantiles(head, uniforms)[..., 0]
+        state = network.read(rows, covariates=known)
+        uniforms = of_block(start).repeat(len(values), 1).unsqueeze(1)  # one path each
+        sample = draw(network, rows, state, uniforms, known)
         drawn = torch.cat([drawn, sample.reshape(len(values), paths, -1)], 2)
     return drawn[:, :, :horizon]
+
+
+def _joined(
+    network: Network,
+    values: Tensor,
+    state: State,
+    uniforms: Tensor,
+    covariates: Covariates | None,
+) -> Tensor:
+    """Return a block (batch, path, plan.horizon) from uniforms (batch or 1, path, plan.horizon)."""
+    head = network.say(values, state, covariates)
+    by_step = uniforms.transpose(1, 2).expand(len(values), -1, -1)  # (batch, horizon, path)
+    return network.quantiles(head, by_step).transpose(1, 2)
+
+
+def _ancestral(
+    network: Network,
+    values: Tensor,
+    state: State,
+    uniforms: Tensor,
+    covariates: Covariates | None,
+) -> Tensor:
+    """Return a block (batch, path, step), each step drawn given the path so far (ancestral sampling)."""
+    steps = network.unroll(values, state, covariates, paths=uniforms.shape[1])
+    said = next(steps)
+    drawn: list[Tensor] = []
+    for step in range(uniforms.shape[2]):
+        if step:
+            said = steps.send(drawn[-1])
+        level = uniforms[:, :, step, None, None]  # (batch or 1, path, 1, 1)
+        drawn.append(network.quantiles(said, level, step=step)[..., 0, 0])
+    return torch.stack(drawn, 2)
 
 
 def copula_factor(probability: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class NetworkPlan:
     Parameters
     ----------
     horizon : int
-        Steps said at each position: the forecast horizon ("direct"), or 1 ("shift").
+        Steps said at each position: the forecast horizon, or 1 ("shift").
     patch : int
         Rows that one recurrent step reads.
     seasons : tuple of int
@@ -86,9 +86,9 @@ class NetworkPlan:
     log : bool
         Work on logarithms.
     encoder : EncoderPlan
-    decoder : {"direct", "shift"}
+    decoder : {"direct", "shift", "recurrent", "attention"}
     context : int
-        Rows of a training window.
+        Rows of a training window; attention reaches as far back.
     output : str
         See :func:`~tsrnn.nn.outputs.make_output`.
     quantiles : tuple of float
@@ -96,6 +96,9 @@ class NetworkPlan:
         Columns beside the target.
     loss_at : {"every", "last"}
         Steps of a training window that it is taught at.
+    teacher_forcing : {"scheduled", "always", "never"}
+        How a decoder that is a recurrent network is trained; see
+        :class:`~tsrnn.nn.decoders.teaching.Teacher`.
     """
 
     horizon: int
@@ -111,6 +114,7 @@ class NetworkPlan:
     quantiles: tuple[float, ...]
     covariates: CovariatePlan | None = None
     loss_at: str = "every"
+    teacher_forcing: str = "scheduled"
 
     @property
     def is_causal(self) -> bool:
@@ -119,6 +123,16 @@ class NetworkPlan:
         A bidirectional encoder is not: it reads the newest ``context`` rows anew for each forecast.
         """
         return not self.encoder.bidirectional
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether the decoder is a recurrent network of its own over the horizon."""
+        return self.decoder in {"recurrent", "attention"}
+
+    @property
+    def conditional(self) -> bool:
+        """Whether each step is said given the values before it: quantiles then come from sample paths."""
+        return self.decoder == "shift" or (self.stepwise and self.teacher_forcing == "always")
 
     @property
     def segment(self) -> int:

@@ -10,10 +10,10 @@ from torch.nn.functional import adaptive_avg_pool1d, gelu
 
 from tsrnn.nn.covariates import ColumnEncoder, complete
 
-__all__ = ["FutureResponse"]
+__all__ = ["RESPONSES", "FutureResponse", "means", "means_size"]
 
 RESPONSES = 16  # what is learned of each future row, half of it linear
-SEGMENTS = 24  # of the future rows, that the head sees as means
+SEGMENTS = 24  # of the future rows, that the direct head sees as means
 
 
 class FutureResponse(nn.Module):
@@ -50,11 +50,6 @@ class FutureResponse(nn.Module):
         self.hidden = nn.Linear(inner_size, hidden_size)
         self.gain = nn.Linear(hidden_size, horizon * RESPONSES)
 
-    @property
-    def seen_size(self) -> int:
-        """Size of :meth:`seen`."""
-        return min(self.horizon, SEGMENTS) * RESPONSES
-
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights; the gains are zero."""
         with torch.no_grad():
@@ -89,13 +84,19 @@ class FutureResponse(nn.Module):
         linear, curved = self.row(torch.cat(parts, -1)).chunk(2, -1)
         return torch.cat([linear, gelu(curved)], -1)
 
-    def seen(self, rows: Tensor) -> Tensor:
-        """Return means of ``rows`` over stretches of the horizon, for the head."""
-        flat = rows.flatten(0, 1).transpose(1, 2)  # (batch * position, response, horizon)
-        pooled = adaptive_avg_pool1d(flat, min(self.horizon, SEGMENTS))
-        return pooled.flatten(1).unflatten(0, rows.shape[:2])
-
     def forward(self, inner: Tensor, rows: Tensor) -> Tensor:
         """Return the response in units of the typical error, shape (batch, position, horizon)."""
         gain = self.gain(gelu(self.hidden(inner))).unflatten(-1, (self.horizon, RESPONSES))
         return (gain * rows).sum(-1)
+
+
+def means(rows: Tensor) -> Tensor:
+    """Return the means of future rows over stretches of the horizon, (batch, position, mean)."""
+    flat = rows.flatten(0, 1).transpose(1, 2)  # (batch * position, response, horizon)
+    pooled = adaptive_avg_pool1d(flat, min(rows.shape[2], SEGMENTS))
+    return pooled.flatten(1).unflatten(0, rows.shape[:2])
+
+
+def means_size(size: int, horizon: int) -> int:
+    """Return how many values :func:`means` gives of rows of this size."""
+    return min(horizon, SEGMENTS) * size

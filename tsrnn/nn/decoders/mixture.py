@@ -1,0 +1,212 @@
+"""What all heads share: the mixture of reference forecasts that they start from and move."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tsrnn.nn.outputs import HeadValues
+
+__all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
+
+LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
+SHRINKAGE = 1.0
+OUTLIER = 20.0  # medians beyond which an error says no more about the typical one
+PLACE = 0.5  # largest entry at the start of the vector that tells a place in the horizon
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """What a head must know of the network around it.
+
+    Parameters
+    ----------
+    state, features : int
+        Size of what the encoder says at a step, and of what it reads there.
+    response : int
+        Size of what is learned of a row known in advance; 0 without such rows.
+    hidden : int
+        Size of the head's own layers.
+    horizon, references : int
+    dropout : float
+    """
+
+    state: int
+    features: int
+    response: int
+    hidden: int
+    horizon: int
+    references: int
+    dropout: float
+
+
+class HeadInputs(NamedTuple):
+    """What a head knows at each position; values are relative to the anchor, in units of the scale.
+
+    Parameters
+    ----------
+    state : Tensor of shape (batch, position, hidden)
+    features : Tensor of shape (batch, position, feature)
+    references : Tensor of shape (batch, position, reference, horizon)
+    newest : Tensor of shape (batch, position, 2)
+        The last observed value, and 1 where it is that of the newest row.
+    anchor, scale : Tensor of shape (batch, position), float64
+    rows : Tensor of shape (batch, position, horizon, response), optional
+        What is learned of each row that is known in advance.
+    response : Tensor of shape (batch, position, horizon), optional
+        By how many typical errors covariates move the forecast.
+    memory : Tensor of shape (batch, slot, hidden), optional
+        What the encoder said at the steps that may be attended to.
+    visible : Tensor of bool, shape (batch or 1, position, slot), optional
+        Which of them each position sees.
+    """
+
+    state: Tensor
+    features: Tensor
+    references: Tensor
+    newest: Tensor
+    anchor: Tensor
+    scale: Tensor
+    rows: Tensor | None = None
+    response: Tensor | None = None
+    memory: Tensor | None = None
+    visible: Tensor | None = None
+
+    def repeat(self, times: int) -> HeadInputs:
+        """Return those of a single position as ``times`` positions; the memory is common to them."""
+
+        def many(part: Tensor) -> Tensor:
+            return part.expand(-1, times, *part.shape[2:])
+
+        kept = self._replace(memory=None)
+        parts = [None if part is None else many(part) for part in kept]
+        return HeadInputs(*parts)._replace(memory=self.memory)  # type: ignore[arg-type]
+
+
+class MixtureHead(nn.Module, ABC):
+    """Mixes the reference forecasts, adds a learned correction, and says how sure that is.
+
+    For each step of the horizon the location is a convex combination of the reference forecasts plus
+    ``unit`` times a correction; the weights of the combination start at a mixture fitted on the
+    training data alone (:meth:`set_mixture`) and are moved by the state. The last layer starts at
+    zero, so that an untrained head says exactly that mixture.
+
+    Parameters
+    ----------
+    sizes : HeadSizes
+    inner_size : int
+        Size of what is known at the origin.
+    """
+
+    unit: Tensor
+    start: Tensor  # logits of the fitted mixture, before training moved them
+    share: Tensor  # of what was learned that is said; the rest is the fitted mixture
+    out: nn.Linear
+    slots = 0  # states of the encoder that are kept beside its newest
+    stepwise = False  # says the horizon step after step, and may be told what came true in between
+
+    def __init__(self, sizes: HeadSizes, *, inner_size: int) -> None:
+        super().__init__()
+        self.horizon = horizon = sizes.horizon
+        self.references = references = sizes.references
+        self.dropout = sizes.dropout
+        self.mixture = nn.Parameter(torch.zeros(references, horizon))
+        self.register_buffer("start", torch.zeros(references, horizon))
+        self.register_buffer("share", torch.ones(()))
+        self.register_buffer("unit", torch.ones(horizon))
+        self.known = nn.Linear(inner_size, sizes.hidden)
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: HeadInputs,
+        generator: torch.Generator | None = None,
+        fed: Tensor | None = None,
+    ) -> HeadValues:
+        """Say location and spreads of the whole horizon.
+
+        Parameters
+        ----------
+        inputs : HeadInputs
+        generator : torch.Generator, optional
+            Source of dropout in training.
+        fed : Tensor of shape (batch, position, horizon), optional
+            Relative values that a stepwise head goes on from instead of its own, NaN: its own.
+
+        Returns
+        -------
+        HeadValues of shape (batch, position, horizon)
+        """
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw fresh weights; the last layer and the mixture are zero."""
+        self._draw(generator)
+        for zero in (self.known.bias, self.out.weight, self.out.bias, self.mixture, self.start):
+            zero.zero_()
+        self.share.fill_(1.0)
+        self.unit.fill_(1.0)
+
+    @abstractmethod
+    def _draw(self, generator: torch.Generator) -> None:
+        """Draw the weights before the last layer."""
+
+    def ignore(self, inner: Tensor) -> None:
+        """Set the weights of some of state and features to zero: training has to find them of use."""
+        self.known.weight[:, inner] = 0.0
+
+    def set_mixture(self, references: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Fit the starting mixture to data and return its residuals in units of ``unit``.
+
+        Minimises the mean absolute error over logits that all steps of the horizon share plus a
+        shrunken part of each step's own. The shared logits lean towards the methods that are best on
+        average, the more the fewer samples there are.
+
+        Parameters
+        ----------
+        references : Tensor of shape (sample, reference, horizon)
+        target : Tensor of shape (sample, horizon)
+            0 where not observed.
+        weight : Tensor of shape (sample, horizon)
+            0 where not observed.
+
+        Returns
+        -------
+        Tensor of shape (observed,)
+        """
+        total = weight.sum().clamp_min(1)
+        each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
+        lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
+        shared = lean.unsqueeze(-1).clone().requires_grad_()
+        own = torch.zeros(self.references, self.horizon, requires_grad=True)
+        optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)
+        shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
+        with torch.enable_grad():
+            for _ in range(150):
+                mix = torch.softmax(shared + own, -2)
+                error = (target - (mix * references).sum(-2)).abs()
+                away = own.square().mean() + (shared.squeeze(-1) - lean).square().mean()
+                loss = (error * weight).sum() / total + shrinkage * away
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        with torch.no_grad():
+            self.mixture.copy_(shared + own)
+            self.start.copy_(self.mixture)
+            mix = torch.softmax(self.mixture, -2)
+            residual = target - (mix * references).sum(-2)
+            size = residual.abs()
+            median = size[weight > 0].median()
+            limit = OUTLIER * median if median > 0 else torch.inf
+            size = size.clamp_max(limit) * weight
+            unit, typical = size.sum(0) / weight.sum(0).clamp_min(1), size.sum() / total
+            seen = (weight > 0).sum(0)
+            share = seen / (seen + 10.0)  # few samples at a step: lean on the mean over the horizon
+            unit = share * unit + (1 - share) * typical
+            self.unit.copy_(unit.clamp_min(1e-3 * float(typical) + 1e-6))
+            return (residual / self.unit)[weight > 0]
