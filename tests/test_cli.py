@@ -46,6 +46,7 @@ def test_help_names_every_exit_code(capsys):
         "1 error",
         "2 bad spec",
         "3 bad data",
+        "4 gate refused",
         "130 interrupted",
         "143 terminated",
     ):
