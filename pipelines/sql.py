@@ -102,8 +102,9 @@ def _words(key: str) -> Iterator[None]:
 
     try:
         yield
-    except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+    except (SQLAlchemyError, pd.errors.DatabaseError) as error:
+        known = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
+        cause = " ".join(str(getattr(known, "orig", None) or known or error).split())[:300]
         raise DataError(f"{key}: the database says {cause!r}.") from error
 
 

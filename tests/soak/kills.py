@@ -55,7 +55,13 @@ CALLS = {
     tsrnn.forecaster.RNNForecaster: ["fit", "save"],
     pd.DataFrame: ["to_sql"],
     MlflowClient: [
-        *("create_run", "create_logged_model", "log_model_artifacts", "log_outputs", "log_artifact"),
+        *(
+            "create_run",
+            "create_logged_model",
+            "log_model_artifacts",
+            "log_outputs",
+            "log_artifact",
+        ),
         *("finalize_logged_model", "create_registered_model", "create_model_version"),
         *("set_registered_model_alias", "log_batch", "update_run"),
     ],
@@ -69,10 +75,12 @@ CALLS = {
 # ---- what is killed ------------------------------------------------------------------------------
 
 
-def furnish(place: Path, template: Path) -> None:
-    """Make a project folder with data, spec and an empty store."""
-    (place / "mlruns").mkdir(parents=True)
-    shutil.copy(template, place / "mlruns" / "mlflow.db")
+def furnish(place: Path, template: Path | None) -> None:
+    """Make a project folder with data, spec and, from ``template``, an empty store."""
+    place.mkdir(exist_ok=True)
+    if template is not None:
+        (place / "mlruns").mkdir()
+        shutil.copy(template, place / "mlruns" / "mlflow.db")
     steps_ = np.arange(60)
     wave = 20 + np.cumsum(np.random.default_rng(3).normal(size=60)) + 3 * np.sin(steps_ / 2)
     days = pd.date_range("2024-01-01", periods=60)
@@ -84,6 +92,8 @@ def work(place: Path, *, count: Callable[[str], None] | None = None) -> None:
     """Run both dates in ``place``, in this process."""
     os.chdir(place)
     os.environ["TSRNN_HOME"] = str(place)
+    mlflow.set_tracking_uri(None)  # that of state()
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", TrackingWarning)
     if count is not None:
@@ -94,7 +104,9 @@ def work(place: Path, *, count: Callable[[str], None] | None = None) -> None:
         run.run_pipeline(read_spec("shop.yaml"), as_of=as_of)
 
 
-def counted(call: Callable[..., Any], name: str, count: Callable[[str], None]) -> Callable[..., Any]:
+def counted(
+    call: Callable[..., Any], name: str, count: Callable[[str], None]
+) -> Callable[..., Any]:
     def between(*arguments: Any, **options: Any) -> Any:
         count(f"before {name}")
         answer = call(*arguments, **options)
@@ -178,7 +190,9 @@ def check_done(place: Path, expected: dict[str, Any]) -> None:
     assert "RUNNING" not in statuses, f"a run is left open: {statuses}"
     assert statuses.count("FINISHED") == len(DATES), f"runs: {statuses}"
     for key in ("metrics.backtest/model/mase", "metrics.backtest/naive/mase", "tags.tsrnn.gate"):
-        assert seen["finished"][key].tolist() == expected["finished"][key].tolist(), f"{key} differs"
+        assert seen["finished"][key].tolist() == expected["finished"][key].tolist(), (
+            f"{key} differs"
+        )
 
 
 # ---- the trials ----------------------------------------------------------------------------------
