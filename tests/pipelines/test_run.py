@@ -127,5 +127,5 @@ def test_without_mlflow_the_date_is_forecast_all_the_same(place, monkeypatch):
 
 
 def test_due_without_a_registry_is_refused(place):
-    with pytest.raises(SpecError, match="fit.when 'due' needs the champion"):
+    with pytest.raises(SpecError, match=r"fit\.when 'due' needs the champion"):
         read_spec("shop.yaml", ["fit.when=due", "register=false"])

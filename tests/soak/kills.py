@@ -23,6 +23,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,9 +227,9 @@ def main() -> int:
         place = root / f"trial-{number}"
         furnish(place, template)
         if kind == "point":
-            status = in_child(lambda: work(place, count=killer(int(k))))
+            status = in_child(partial(work, place, count=killer(int(k))))
         else:
-            status = in_child(lambda: work(place), after=k)
+            status = in_child(partial(work, place), after=k)
         landed += status == -signal.SIGKILL
         where = points[int(k)] if kind == "point" else f"{k:.2f} s"
         problem = trial(place, expected)
