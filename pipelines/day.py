@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import tsrnn
-from tsrnn.exceptions import TrackingWarning
 
-from . import judge, sql, steps
+from . import judge, shelf, sql, steps
 from .contest import backtest_with_twin
 from .files import write_figure, write_table
 from .ledger import Ledger, dates, order
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from .spec import PipelineSpec
 
 __all__ = ["Day"]
-
-PIPELINE, ORDER = "tsrnn.pipeline", "tsrnn.order"
 
 
 class Day:
@@ -66,21 +61,21 @@ class Day:
     def work(self) -> None:
         """Do every step that is not done; the ledger knows the results."""
         self._ingest()
-        with self._tracked() as run:
-            champion = self._champion(run)
+        with shelf.tracked(self.spec, self.ledger) as run:
+            champion, self.uri = shelf.meet_champion(self.spec, self.ledger, run), run.uri
             looked = self._step("monitor", lambda: self._look_back(champion))
             if looked["due"] or champion is None:
                 self._step("backtest", self._backtest)
                 verdict = self._step("gate", lambda: self._judge(champion))
                 if verdict["forecaster"] == "own":
                     self._step("fit", lambda: self._fit(run))
-                    self._register(run, promoted=verdict["outcome"] == "promoted")
+                    self._register(run)
             else:
                 verdict = self._step("gate", lambda: asdict(judge.without_challenger(champion)))
             if verdict["forecaster"] != "none":
                 self._step("forecast", lambda: self._forecast(champion))
                 self._step("deliver", lambda: self._deliver(champion))
-            self._log(run)
+            shelf.log(self.spec, self.ledger, run, self.data, self.scores)
         if run.is_on and run.experiment_id is not None:
             self.page = experiment_page(run.uri, run.experiment_id)
 
@@ -173,49 +168,15 @@ class Day:
         self._say("fit", "on all rows")
         return {}
 
-    def _register(self, run: TrackedRun, *, promoted: bool) -> None:
-        """Keep the model in MLflow and, promoted, make it champion. Without MLflow it still forecasts."""
-        from tsrnn.tracking import registry
-
-        spec = self.spec
-        try:
-            kept = self.ledger.read("upload")
-            if kept is None or kept["run"] != run.run_id:
-                self._needs(run)
-                beside = {"twin": self.folder / "twin"}
-                model = registry.upload(self.own, run, beside=beside, probe=self._ahead)
-                kept = self.ledger.write("upload", run=run.run_id, model=model)
-            if not promoted or not spec.register or self.ledger.read("register") is not None:
-                return
-            self._needs(run)
-            as_of, verdict = self.ledger.as_of, self.ledger.read("gate") or {}
-            version = registry.register(
-                kept["model"],
-                run,
-                spec.name,
-                tags={
-                    PIPELINE: spec.name,
-                    ORDER: order(as_of),
-                    judge.AS_OF: as_of,
-                    judge.END: self.data.end,
-                    judge.MAE: verdict["mae"],
-                    "tsrnn.data": self.data.tags["tsrnn.data"],
-                },
-                newest=ORDER,
-            )
-        except ConnectionError as error:
-            message = f"The model was not registered: {error} It forecasts all the same."
-            warnings.warn(message, TrackingWarning, stacklevel=2)
-            return
-        self.ledger.write("register", version=version.version)
-        self._say("register", f"{spec.name} v{version.version} is the champion")
+    def _register(self, run: TrackedRun) -> None:
+        version = shelf.register(self.spec, self.ledger, run, self.data, self.own)
+        if version is not None:
+            self._say("register", f"{self.spec.name} v{version} is the champion")
 
     def _forecast(self, champion: Version | None) -> dict[str, Any]:
-        model = self._model(champion)
-        if "own" in self.__dict__:
-            forecast = self._ahead(model)
-        else:
-            forecast = model.predict(self.frame, level=self.spec.forecast.level)
+        model, level = self._model(champion), self.spec.forecast.level
+        own = model is self.__dict__.get("own")
+        forecast = model.predict(None if own else self.frame, level=level)
         if self.spec.output.figures:
             figure = steps.draw_forecast(self.frame, forecast, self.data, unit=self.spec.data.unit)
             write_figure(self.folder / "forecast.png", figure)
@@ -239,81 +200,11 @@ class Day:
         )
         return {"files": {name: str(path) for name, path in files.items()}}
 
-    def _log(self, run: TrackedRun) -> None:
-        """Log what the ledger knows beside what the fit has logged: ``backtest/model/mase`` and so on."""
-        from tsrnn.tracking.record import fit_params
-
-        spec, looked = self.spec, self.ledger.read("monitor") or {}
-        verdict = self.ledger.read("gate") or {}
-        run.set_tags(self.data.tags)
-        if self.ledger.read("fit") is None:  # the fit has logged its own
-            run.log_params(fit_params(steps.make_forecaster(spec)))
-        for section in ("backtest", "gate"):
-            settings = asdict(getattr(spec, section))
-            run.log_params({f"{section}/{name}": value for name, value in settings.items()})
-        tags = {"tsrnn.gate": verdict["words"], "tsrnn.outcome": verdict["outcome"]}
-        if self.scores is not None:
-            for method, row in self.scores.iterrows():
-                run.log_metrics({f"backtest/{method}/{name}": value for name, value in row.items()})
-            tags["tsrnn.backtest"] = (self.ledger.read("backtest") or {})["verdict"]
-        inside = {f"coverage_{level}": share for level, share in looked["coverage"].items()}
-        found = {"mae": looked["mae"], "expected_mae": looked["expected"], **inside}
-        found |= {f"drift_{name}": value for name, value in looked["drift"].items()}
-        run.log_metrics({f"monitor/{name}": value for name, value in found.items()})
-        run.set_tags({**tags, "tsrnn.monitor": looked["words"]})
-        for path in sorted(self.folder.glob("*.*")):
-            if path.is_file() and path.name != "rows.parquet":
-                run.log_artifact(path, "pipeline")
-
     # ---- inside -----------------------------------------------------------------------------
 
     def _step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         done = self.ledger.read(name)
         return self.ledger.write(name, **work()) if done is None else done
-
-    @contextmanager
-    def _tracked(self) -> Iterator[TrackedRun]:
-        from tsrnn.tracking import registry
-
-        spec, as_of = self.spec, self.ledger.as_of
-        opened = self.ledger.read("run") or {"run_id": None}
-        with tsrnn.track(
-            experiment=spec.experiment_name,
-            run_name=f"{spec.name} {as_of}",
-            tags={PIPELINE: spec.name, judge.AS_OF: as_of},
-            log_models=False,
-            resume=opened["run_id"],
-        ) as run:
-            if run.run_id is not None:
-                self.ledger.write("run", run_id=run.run_id)
-            if run.is_on:
-                try:  # the lock is ours: whatever is still open was killed
-                    registry.close_runs(
-                        run.uri, spec.experiment_name, tags={PIPELINE: spec.name}, but=run.run_id
-                    )
-                except ConnectionError as error:
-                    warnings.warn(str(error), TrackingWarning, stacklevel=2)
-            yield run
-
-    def _champion(self, run: TrackedRun) -> Version | None:
-        """Return the champion; where it has changed since the date was begun, the gate decides anew."""
-        from tsrnn.tracking import registry
-
-        champion, self.uri = None, run.uri
-        if self.spec.register and run.is_on:
-            with suppress(ConnectionError):
-                champion = registry.find(self.spec.name, uri=run.uri)
-        if champion is not None and champion.run_id == run.run_id:
-            return None  # this date's own: the gate has decided
-        looked, known = self.ledger.read("monitor"), champion and champion.version
-        if looked and looked["champion"] != known and not self.ledger.read("register"):
-            for step in ("monitor", "gate", "forecast", "deliver"):
-                self.ledger.forget(step)
-        return champion
-
-    def _needs(self, run: TrackedRun) -> None:
-        if not run.is_on:
-            raise ConnectionError("MLflow can't be reached.")
 
     def _files(self, champion: Version) -> Path:
         from tsrnn.tracking import registry
@@ -324,10 +215,6 @@ class Day:
         if champion is None or (self.ledger.read("gate") or {})["forecaster"] == "own":
             return self.own
         return tsrnn.load(self._files(champion) / "forecaster")
-
-    def _ahead(self, model: Any) -> pd.DataFrame:
-        """Return the forecast after the rows that ``model`` was trained on."""
-        return model.predict(level=self.spec.forecast.level)
 
     def _say(self, word: str, text: str) -> None:
         self._announce(f"{word:<9} {text}  ({time.monotonic() - self.began:.0f} s)")
