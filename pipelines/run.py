@@ -20,6 +20,7 @@ import tsrnn
 from tsrnn.exceptions import TsrnnError
 
 from . import steps
+from .cron import trigger
 from .day import Day
 from .files import write_text
 from .ledger import Ledger
@@ -92,6 +93,8 @@ class PipelineResult:
 def check_pipeline(spec: PipelineSpec, *, as_of: str | None = None) -> steps.DataSummary:
     """Load and check what ``spec`` names; nothing is trained or written."""
     forecaster = steps.make_forecaster(spec)
+    if spec.schedule is not None:
+        trigger(spec.schedule)
     return steps.check(forecaster, load(spec.data, as_of=as_of))
 
 

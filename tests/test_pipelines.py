@@ -68,10 +68,42 @@ def test_shipped_specs_are_read(path):
     assert spec.experiment_name == path.stem
 
 
+def test_the_spec_of_the_page_is_read_with_all_that_it_says_beside(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    block = page.partition("## The spec")[2].partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "page.yaml").write_text(block)
+    due = block.replace("when: always", "when: due").replace("# every", "  every")
+    (tmp_path / "due.yaml").write_text(due.replace("# beat", "  beat").replace("# unit", "  unit"))
+
+    spec = read_spec(tmp_path / "page.yaml")
+
+    assert (spec.gate.margin, spec.schedule.cron) == (1, "30 6 * * mon-fri")
+    assert read_spec(tmp_path / "due.yaml").fit.every == 20
+    assert read_spec(tmp_path / "due.yaml").gate.beat == "naive"
+
+
+def test_the_schedule_is_no_part_of_what_a_result_depends_on(place):
+    spec = read_spec("tiny.yaml")
+
+    assert spec.schedule is None
+    assert read_spec("tiny.yaml", ["schedule.cron=0 6 * * *"]).digest == spec.digest
+    assert read_spec("tiny.yaml", ["gate.margin=2"]).digest != spec.digest
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("data: {loader: co2}", "A spec needs the key 'name'"),
+        (
+            "name: a\ndata: {loader: co2}\nschedule: {crn: 1}",
+            "Unknown key 'schedule.crn'. Did you mean 'cron'",
+        ),
+        ("name: a\ndata: {loader: co2}\nschedule: {}", "'schedule' needs the key 'cron'"),
+        ("name: a\ndata: {loader: co2}\ngate: {beat: naiv}", "Did you mean 'naive'"),
+        ("name: a\ndata: {loader: co2}\nfit: {every: 3}", "goes with 'when: due'"),
+        ("name: a\ndata: {query: SELECT 1}", "data.query and data.url belong together"),
+        ("name: a\ndata: {loader: co2}\noutput: {table: b}", "table and output.url belong"),
+        ("name: a\ndata: {path: []}", "must name at least one file"),
         ("name: a", "A spec needs the key 'data'"),
         ("name: a\ndata: {}", "either 'loader' .* or 'path'"),
         ("name: a\ndata: {loader: co2, path: b.csv}", "either 'loader' .* or 'path'"),
@@ -431,8 +463,10 @@ def test_a_terminated_run_exits_with_143_and_is_killed_in_the_store(place):
                 break
             time.sleep(0.3)
         process.terminate()
+        began = time.monotonic()
         said = process.communicate(timeout=20)[1].decode()
 
     assert process.returncode == 143, said
+    assert time.monotonic() - began < 10
     assert "Traceback" not in said
     assert tsrnn.tracking.runs("tiny", tracking_uri=uri)["status"].tolist() == ["KILLED"]

@@ -150,7 +150,7 @@ def test_a_folder_without_a_schedule_is_refused(place, capsys):
 def test_a_scheduled_pipeline_fires_twice_fails_once_and_succeeds_when_retried(place, store_uri):
     """The first try finds no data and fails; the retry and the next time find some."""
     (place / "sales.csv").unlink()
-    plan = "schedule: {cron: '*/2 * * * * *', retries: 1, delay: 0.5}\n"
+    plan = "schedule: {cron: '*/4 * * * * *', retries: 1, delay: 0.5}\n"
     (place / "shop.yaml").write_text(SPEC + plan)
     command = [sys.executable, "-m", "tsrnn.cli", "pipeline", "serve", "."]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
