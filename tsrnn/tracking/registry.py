@@ -28,7 +28,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from tsrnn.exceptions import ModelFileError
 from tsrnn.tracking import flavor
-from tsrnn.tracking.courier import Courier
+from tsrnn.tracking.courier import Courier, is_remote, patience
 from tsrnn.tracking.store import create_store, terminate
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = ["CHAMPION", "Version", "close_runs", "fetch", "find", "register", "up
 CHAMPION = "champion"
 _MODEL = "model"
 _QUESTION, _TRANSFER = 30.0, 300.0
-"""Seconds that a store may take to answer, and to take or give a model."""
+"""Seconds that a local store may take to answer, and any to take or give a model."""
 
 _Answer = TypeVar("_Answer")
 
@@ -142,6 +142,9 @@ def upload(
             )
         return model_id
 
+    _ask(
+        run.uri, lambda client: client.get_run(run.run_id)
+    )  # a server that is gone says so at once
     return _ask(run.uri, send, seconds=_TRANSFER)
 
 
@@ -210,9 +213,11 @@ def close_runs(uri: str, experiment: str, *, tags: Mapping[str, str], but: str |
 
 
 def _ask(
-    uri: str, question: Callable[[MlflowClient], _Answer], *, seconds: float = _QUESTION
+    uri: str, question: Callable[[MlflowClient], _Answer], *, seconds: float | None = None
 ) -> _Answer:
-    """Return the answer of the store, within ``seconds``."""
+    """Return the answer of the store, within ``seconds``; those of a question when not given."""
+    if seconds is None:
+        seconds = patience(uri) if is_remote(uri) else _QUESTION
     answers: list[_Answer] = []
     problems: list[Exception] = []
 
