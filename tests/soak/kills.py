@@ -168,7 +168,9 @@ def state(place: Path) -> dict[str, Any]:
         models = client.search_logged_models([experiment.experiment_id])
         found["models"] = [str(model.status) for model in models]
     found["litter"] = [
-        str(path) for path in (place / "runs").rglob(".*") if path.name not in {".lock"}
+        str(path)
+        for path in (place / "runs").rglob(".*")
+        if path.name not in {".lock", ".holder.json"}
     ]
     return found
 

@@ -110,5 +110,5 @@ def test_tags_are_there_from_the_first_moment_and_open_runs_are_closed_by_them(s
 def test_a_server_that_is_gone_is_said_so_at_once(monkeypatch):
     monkeypatch.setenv("TSRNN_TRACKING_TIMEOUT", "0.2")
 
-    with pytest.raises(ConnectionError, match="did not answer within 0.2 s"):
+    with pytest.raises(ConnectionError, match=r"did not answer within 0\.2 s"):
         registry.find("shop", uri="http://127.0.0.1:9")
