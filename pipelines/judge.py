@@ -56,12 +56,11 @@ def look_back(
 ) -> dict[str, Any]:
     """Return the findings of monitoring, and whether a fit is due because of them or by the spec."""
     before = [day for day in dates(spec.folder) if order(day.as_of) < order(ledger.as_of)]
-    before.sort(key=lambda day: order(day.as_of))
     earlier = [said for day in before[-spec.monitor.dates :] if (said := _said(day)) is not None]
     found = monitor.compare(earlier, frame, data, spec.monitor)
     moved, reasons = {}, list(found.reasons)
-    if champion is not None and not is_late(champion, ledger):
-        since = as_time(champion.tags.get(END, ""), frame[data.time_col], END)
+    if champion is not None and END in champion.tags and not is_late(champion, ledger):
+        since = as_time(champion.tags[END], frame[data.time_col], END)
         moved, words = monitor.drift(frame, data, since=since)
         reasons += words
         age = frame.loc[frame[data.time_col] > since, data.time_col].nunique()

@@ -86,12 +86,13 @@ class Ledger:
 
 
 def dates(root: Path) -> list[Ledger]:
-    """Return the finished dates of a pipeline in the order in which they were closed."""
+    """Return the finished dates of a pipeline, oldest first."""
     found = []
     for path in (root / _FOLDER).glob(f"*/{_RECORDS}/{_LAST}.json"):
-        first = json.loads((path.parent / f"{_FIRST}.json").read_text(encoding="utf-8"))
-        found.append((path.stat().st_mtime_ns, Ledger(root, first["as_of"])))
-    return [ledger for _, ledger in sorted(found, key=lambda pair: pair[0])]
+        first = path.with_name(f"{_FIRST}.json")
+        if first.is_file():  # else it was killed while it was dropped
+            found.append(Ledger(root, json.loads(first.read_text(encoding="utf-8"))["as_of"]))
+    return sorted(found, key=lambda ledger: order(ledger.as_of))
 
 
 def _slug(as_of: str) -> str:

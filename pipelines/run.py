@@ -154,7 +154,12 @@ def run_pipeline(
         ledger = Ledger(spec.folder, as_of)
         ledger.begin(spec.digest, again=again)
         day = Day(spec, ledger, frame, say)
-        day.work()
+        try:
+            day.work()
+        except TsrnnError:
+            if ledger.read("ingest") is None:  # a date without rows is none
+                shutil.rmtree(ledger.folder)
+            raise
         return _close(day)
 
 

@@ -72,7 +72,14 @@ def test_finished_dates_are_listed_with_names_that_are_no_file_names(tmp_path):
         made.close(outcome="kept")
     Ledger(tmp_path, "2024-03-02").begin("abc")
 
-    assert {day.as_of for day in dates(tmp_path)} == {"2024-03-01 18:00:00", "17"}
+    assert [day.as_of for day in dates(tmp_path)] == ["17", "2024-03-01 18:00:00"]
+
+
+def test_a_date_that_was_killed_while_it_was_dropped_is_not_listed(ledger, tmp_path):
+    ledger.close(outcome="kept")
+    (ledger.folder / "steps" / "begun.json").unlink()
+
+    assert dates(tmp_path) == []
 
 
 def test_dates_and_integers_are_ordered_by_time():

@@ -14,10 +14,7 @@ from tsrnn import tracking
 from tsrnn.cli import main
 from tsrnn.exceptions import SpecError, TrackingWarning
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 FIRST, SECOND = "2024-02-10", "2024-02-17"
 
 
@@ -25,6 +22,7 @@ def everything(place):
     return {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_date_that_broke_off_goes_on_and_one_that_is_finished_is_answered(
     place, store_uri, monkeypatch
 ):
@@ -59,6 +57,7 @@ def test_a_date_that_broke_off_goes_on_and_one_that_is_finished_is_answered(
     assert main(["pipeline", "run", "shop.yaml", "--as-of", FIRST]) == 0
 
 
+@pytest.mark.slow
 def test_a_refused_date_has_no_forecast_and_exits_with_4_each_time(place, store_uri):
     command = ["pipeline", "run", "shop.yaml", "--as-of", FIRST, "--set", "gate.beat=drift"]
     command += ["--set", "data.start=2024-01-30"]
@@ -74,6 +73,7 @@ def test_a_refused_date_has_no_forecast_and_exits_with_4_each_time(place, store_
     assert MlflowClient(store_uri).search_registered_models() == []
 
 
+@pytest.mark.slow
 def test_a_champion_reads_the_newest_rows_where_no_fit_is_due(place, store_uri, monkeypatch):
     due = ["fit.when=due", "fit.every=5"]
     run_pipeline(read_spec("shop.yaml", due), as_of=FIRST)
@@ -92,6 +92,7 @@ def test_a_champion_reads_the_newest_rows_where_no_fit_is_due(place, store_uri, 
     assert result.forecast["ds"].min() == pd.Timestamp("2024-02-15")
 
 
+@pytest.mark.slow
 def test_a_date_before_the_champions_is_forecast_by_its_own_model_and_leaves_the_champion(
     place, store_uri
 ):
@@ -108,6 +109,7 @@ def test_a_date_before_the_champions_is_forecast_by_its_own_model_and_leaves_the
     assert older.forecast["ds"].min() == pd.Timestamp("2024-02-11")
 
 
+@pytest.mark.slow
 def test_without_mlflow_the_date_is_forecast_all_the_same(place, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("TSRNN_TRACKING_TIMEOUT", "2")
@@ -124,6 +126,14 @@ def test_without_mlflow_the_date_is_forecast_all_the_same(place, monkeypatch):
     assert any("tracking is off" in text for text in texts)
     assert any("The model was not registered" in text for text in texts)
     assert time.monotonic() - began < 120
+
+
+@pytest.mark.parametrize(("as_of", "code"), [("soon", 2), ("2023-01-01", 3)])
+def test_a_date_that_can_not_be_run_leaves_nothing(as_of, code, place, capsys):
+    assert main(["pipeline", "run", "shop.yaml", "--as-of", as_of]) == code
+
+    assert list((place / "runs/shop/dates").glob("*")) == []
+    assert not (place / "mlruns").exists()
 
 
 def test_due_without_a_registry_is_refused(place):

@@ -284,7 +284,8 @@ def _listen(forecaster: Forecaster) -> FitListener | None:
     if tracked is None and current is None and _autolog is None:
         return None
     name = type(forecaster).__name__
-    log_models = tracked.log_models if tracked else _autolog is None or _autolog.log_models
+    log_models = _autolog is None or _autolog.log_models
+    log_models = log_models and (tracked is None or tracked.log_models)
     if current is not None:
         info = current.info
         uri = (
