@@ -17,8 +17,10 @@ command needs it, so that ``tsrnn --help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +38,11 @@ EPILOG = (
 )
 
 
+TERMINATED = 143
+GRACE = 9.0
+"""Seconds after SIGTERM in which the process ends, whatever it waits for."""
+
+
 class _Terminated(SystemExit):
     """SIGTERM arrived; unwinding closes files and the MLflow run, then the exit code is 143."""
 
@@ -49,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments; those of the process when not given.
     """
     arguments = _parser().parse_args(argv)
-    before = _on_sigterm(_terminate)
+    is_process = argv is None
+    before = _on_sigterm(_terminate_in_time if is_process else _terminate)
     try:
         return int(arguments.command(arguments) or 0)
     except (
@@ -59,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:  # the boundary: every error becomes words
         if arguments.debug:
             raise
-        return _explain(error)
+        code = _explain(error)
+        if code == TERMINATED and is_process:
+            # all is closed; taking torch down can need seconds on a busy machine
+            sys.stdout.flush()
+            os._exit(code)
+        return code
     finally:
         _on_sigterm(before)
 
@@ -256,7 +269,7 @@ def _explain(error: BaseException) -> int:
     """Print what went wrong and return the exit code."""
     if isinstance(error, _Terminated):
         _say("tsrnn: terminated")
-        return 143
+        return TERMINATED
     if isinstance(error, KeyboardInterrupt):
         _say("tsrnn: interrupted")
         return 130
@@ -270,7 +283,15 @@ def _explain(error: BaseException) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
-    raise _Terminated(143)
+    raise _Terminated(TERMINATED)
+
+
+def _terminate_in_time(number: int, frame: FrameType | None) -> NoReturn:
+    """Terminate, and see to it that a store that hangs does not keep the process."""
+    watch = threading.Timer(GRACE, os._exit, (TERMINATED,))
+    watch.daemon = True
+    watch.start()
+    _terminate(number, frame)
 
 
 def _on_sigterm(handler: Callable[..., Any] | int | None) -> Any:
