@@ -1,0 +1,1 @@
+def report(cases, results): return ""
