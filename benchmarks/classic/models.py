@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from classic.tasks import Task
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from classic.tasks import Task
 from tsrnn.nn.encoder import CELLS, RecurrentEncoder
 
 __all__ = ["MODELS", "build"]
@@ -62,10 +62,7 @@ class Convolutional(nn.Module):
         depth = max(1, math.ceil(math.log2((task.steps - 1) / (KERNEL - 1) + 1)))
         sizes = [task.features] + [hidden_size] * depth
         self.layers = nn.ModuleList(
-            [
-                nn.Conv1d(sizes[i], sizes[i + 1], KERNEL, dilation=2**i)
-                for i in range(depth)
-            ]
+            [nn.Conv1d(sizes[i], sizes[i + 1], KERNEL, dilation=2**i) for i in range(depth)]
         )
         self.readout = nn.Linear(hidden_size, task.size)
         for layer in [*self.layers, self.readout]:

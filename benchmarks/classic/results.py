@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tables import machine
+
 from classic.suites import Case
 from classic.training import Learnt
-from tables import machine
 
 __all__ = ["Result", "append", "key", "read"]
 
@@ -67,5 +68,7 @@ def read(path: Path) -> list[Result]:
         values = json.loads(line)
         learnt = values["learnt"]
         curve = [(int(step), float(score)) for step, score in learnt["curve"]]
-        results.append(Result(values["key"], Learnt(**{**learnt, "curve": curve}), values["machine"]))
+        results.append(
+            Result(values["key"], Learnt(**{**learnt, "curve": curve}), values["machine"])
+        )
     return results

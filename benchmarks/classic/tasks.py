@@ -226,7 +226,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class GappySine:
-    """A sine whose last ``gap`` values are missing: what is it now?
+    """A sine whose last ``gap`` values are missing; what it is now is asked.
 
     Period (10 to 40 steps) and phase are drawn anew for each. Saying 0 has an error of 1/2.
     """

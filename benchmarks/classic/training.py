@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 import torch
+
 from classic.models import build
 from classic.tasks import Task
-
 from tsrnn.inference import torch_settings
 
 __all__ = ["Budget", "Learnt", "learn"]
