@@ -103,9 +103,10 @@ class Diagnosis:
 
     def __str__(self) -> str:
         rows = "row" if self.patch == 1 else "rows"
+        read = "1 history" if self.histories == 1 else f"{self.histories} histories"
         said = [str(finding) for finding in self.findings] or ["found      nothing to worry about"]
         lines = [
-            f"{self.cell}: {self.histories} histories of {self.steps} steps, {self.patch} {rows} a step",
+            f"{self.cell}: {read} of {self.steps} steps, {self.patch} {rows} a step",
             f"gradient   {_gradient_words(self.gradients)}",
             *_weight_words(self.spectra),
             *(
