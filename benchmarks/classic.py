@@ -1,7 +1,8 @@
-"""The classic tasks of recurrent networks, cell by cell and by lag.
+r"""The classic tasks of recurrent networks, cell by cell and by lag.
 
     python benchmarks/classic.py --quick                                    # minutes
-    python benchmarks/classic.py --results classic.jsonl --write docs/benchmarks.md
+    python benchmarks/classic.py --results classic.jsonl --write docs/benchmarks.md \\
+        --figure docs/images/memory.png
 
 Echo, the adding problem, copy memory, a sine with gaps and a change of regime (``classic/tasks.py``) are
 learnt by every cell of the library, a convolutional and a plain network (``classic/models.py``): one layer
@@ -19,6 +20,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from classic.figure import draw_memory
 from classic.models import MODELS
 from classic.results import Result, append, key, read
 from classic.suites import FULL, QUICK, Case
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
     if options.write is not None:
         write_between(options.write, "classic", text)
+    figure = draw_memory(next(case for case in cases if case.task.name == "adding"), results)
+    if options.figure is not None and figure is not None:
+        figure.savefig(options.figure, dpi=100)
 
 
 def _missing(
@@ -77,6 +82,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--from", type=Path, dest="kept", metavar="FILE", help="write tables from results, run none"
     )
     parser.add_argument("--write", type=Path, help="markdown file with the markers of the tables")
+    parser.add_argument("--figure", type=Path, help="image of the gradients by lag")
     return parser.parse_args(arguments)
 
 

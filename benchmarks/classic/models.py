@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from classic.tasks import Task
 from tsrnn.nn.encoder import CELLS, RecurrentEncoder
 
-__all__ = ["MODELS", "build"]
+__all__ = ["MODELS", "Recurrent", "build"]
 
 MODELS = (*CELLS, "cnn", "plain")
 KERNEL = 3

@@ -67,8 +67,6 @@ def read(path: Path) -> list[Result]:
             break
         values = json.loads(line)
         learnt = values["learnt"]
-        curve = [(int(step), float(score)) for step, score in learnt["curve"]]
-        results.append(
-            Result(values["key"], Learnt(**{**learnt, "curve": curve}), values["machine"])
-        )
+        pairs = {name: list(map(tuple, learnt[name])) for name in ("curve", "gradients")}
+        results.append(Result(values["key"], Learnt(**{**learnt, **pairs}), values["machine"]))
     return results

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor, nn
 
-from classic.models import build
+from classic.models import Recurrent, build
 from classic.tasks import Task
 from tsrnn.inference import torch_settings
+from tsrnn.inspection import gradient_by_lag
+from tsrnn.inspection.gradients import spread_lags
 
 __all__ = ["Budget", "Learnt", "learn"]
 
 JUDGED = 1000  # fresh sequences behind a score
+FOLLOWED = 4  # of them, along which gradients are followed
+LONGEST = 200  # steps
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,16 @@ class Learnt:
     parameters : int
     seconds : float
         Of the processor.
+    gradients : list of (int, float, float)
+        Lag, and the norm of dh_t/dh_(t-lag) before and after training, median over some sequences; empty for
+        networks without a state.
     """
 
     curve: list[tuple[int, float]]
     solved_at: int | None
     parameters: int
     seconds: float
+    gradients: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 def learn(name: str, task: Task, budget: Budget, *, seed: int) -> Learnt:
@@ -76,6 +86,7 @@ def learn(name: str, task: Task, budget: Budget, *, seed: int) -> Learnt:
     draws = torch.Generator().manual_seed(1000 + seed)
     judged = task.draw(JUDGED, torch.Generator().manual_seed(2000 + seed))
     curve: list[tuple[int, float]] = []
+    before = _gradients(network, judged.x)
     with torch_settings():
         for step in range(1, budget.steps + 1):
             batch = task.draw(budget.batch_size, draws)
@@ -91,4 +102,17 @@ def learn(name: str, task: Task, budget: Budget, *, seed: int) -> Learnt:
                     break
     solved_at = curve[-1][0] if task.solved(curve[-1][1]) else None
     size = sum(each.numel() for each in parameters)
-    return Learnt(curve, solved_at, size, time.process_time() - started)
+    seconds = time.process_time() - started
+    after = _gradients(network, judged.x)
+    by_lag = [(lag, norm, after[lag]) for lag, norm in before.items()]
+    return Learnt(curve, solved_at, size, seconds, by_lag)
+
+
+def _gradients(network: nn.Module, x: Tensor) -> dict[int, float]:
+    """Return the norm of dh_t/dh_(t-k) by lag k."""
+    if not isinstance(network, Recurrent):
+        return {}
+    encoder = copy.deepcopy(network.encoder).double().requires_grad_(requires_grad=False)
+    lags = spread_lags(min(x.shape[1] - 1, LONGEST))
+    norms = gradient_by_lag(encoder, x[:FOLLOWED].double(), lags).median(0).values
+    return dict(zip(lags, norms.tolist(), strict=True))

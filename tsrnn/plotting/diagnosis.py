@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_diagnosis", "plot_gradients"]
+__all__ = ["draw_gradients", "plot_diagnosis"]
 
 FLOOR = 1e-12  # the axis ends here: smaller is nothing
 COLOURS = [BLUE, VERMILION, *BASELINES[:3]]
@@ -46,7 +46,7 @@ def plot_diagnosis(
     layers = list(gates["layer"].unique())
     figure = new_figure(9.0, 2.6 + 2.3 * (len(layers) + 1), title)
     panels = list(figure.subplots(len(layers) + 2, 1, squeeze=False)[:, 0])
-    _draw_gradients(panels[0], {"median": gradients["median"]})
+    draw_gradients(panels[0], {"median": gradients["median"]})
     if len(gradients):
         panels[0].fill_between(
             gradients.index,
@@ -80,25 +80,8 @@ def plot_diagnosis(
     return figure
 
 
-def plot_gradients(norms: Mapping[str, pd.Series], *, title: str, subtitle: str = "") -> Figure:
-    """Draw the norm of dh_t/dh_(t-k) by lag k of several networks on one logarithmic axis.
-
-    Parameters
-    ----------
-    norms : mapping of str to pandas.Series
-        Name -> norms, indexed by lag.
-    title, subtitle : str
-    """
-    figure = new_figure(9.0, 4.6, title)
-    axes = figure.subplots()
-    _draw_gradients(axes, norms)
-    dress(axes, title=subtitle, x="lag k", y="|dh$_t$/dh$_{t-k}$|")
-    if len(norms) > 1:
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower left")
-    return figure
-
-
-def _draw_gradients(axes: Axes, norms: Mapping[str, pd.Series]) -> None:
+def draw_gradients(axes: Axes, norms: Mapping[str, pd.Series]) -> None:
+    """Draw norms of dh_t/dh_(t-k), indexed by lag k, of one or several networks on a logarithmic axis."""
     axes.axhline(1.0, color=FAINT, lw=0.8)
     axes.axhline(0.01, color=FAINT, lw=0.8, ls=(0, (2, 2)))
     for i, (name, values) in enumerate(norms.items()):
