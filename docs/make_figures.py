@@ -66,7 +66,7 @@ def prices() -> None:
 
 def inside() -> None:
     """The look inside of a model of CO2 at Mauna Loa."""
-    model = RNNForecaster(num_layers=2).fit(datasets.load("co2"))
+    model = RNNForecaster(cell="lstm", num_layers=2, max_steps=200).fit(datasets.load("co2"))
     save(model.diagnose().plot(), "diagnosis")
     save(plot_network(model), "network")
 

@@ -51,6 +51,15 @@ def test_a_unit_at_the_end_of_the_tanh_is_saturated():
     assert saturated_units(seen).tolist() == [False, True, True]
 
 
+def test_a_relu_has_no_end_to_be_saturated_at():
+    encoder = zeroed("rnn_relu")
+    weights(encoder)["bias_ih"].copy_(torch.tensor([0.5, 1.0, 9.0]))
+
+    (seen,) = observe(encoder, inputs())
+
+    assert not saturated_units(seen).any()
+
+
 def test_a_gate_is_closed_or_open_where_it_is_so_nearly_always():
     encoder = zeroed("lstm", hidden_size=4)
     i, f, _, _ = weights(encoder)["bias_ih"].split(4)

@@ -23,6 +23,7 @@ __all__ = [
 STILL = 1e-6  # a unit that moves less over all histories is dead
 CLOSED, OPEN = 0.01, 0.99
 MOST = 0.95  # of the steps
+CANDIDATES = {"g", "n", "h~"}  # what is written, not how much of it
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
@@ -73,13 +74,13 @@ def observe(encoder: RecurrentEncoder, x: Tensor) -> list[Activity]:
     finally:
         for handle in handles:
             handle.remove()
-    return [
-        Activity(
-            torch.stack([hidden for hidden, _ in steps], 1),
-            {name: torch.stack([gates[name] for _, gates in steps], 1) for name in steps[0][1]},
-        )
-        for steps in seen
-    ]
+    return [_joined(steps) for steps in seen]
+
+
+def _joined(steps: list[tuple[Tensor, dict[str, Tensor]]]) -> Activity:
+    named = {name: torch.stack([gates[name] for _, gates in steps], 1) for name in steps[0][1]}
+    gates = {name: gate for name, gate in named.items() if _between_zero_and_one(gate)}
+    return Activity(torch.stack([hidden for hidden, _ in steps], 1), gates)
 
 
 def dead_units(activity: Activity) -> Tensor:
@@ -89,8 +90,12 @@ def dead_units(activity: Activity) -> Tensor:
 
 
 def saturated_units(activity: Activity) -> Tensor:
-    """Return which units are at an end of the tanh nearly always, shape (hidden,)."""
-    return (activity.hidden.flatten(0, 1).abs() > OPEN).double().mean(0) >= MOST
+    """Return which units are at an end of the tanh nearly always, shape (hidden,).
+
+    None of a layer that goes beyond 1: it has no such end.
+    """
+    size = activity.hidden.flatten(0, 1).abs()
+    return ((size > OPEN).double().mean(0) >= MOST) & (size.max() <= 1)
 
 
 def saturated_gates(gate: Tensor) -> tuple[float, float]:
@@ -104,7 +109,11 @@ def saturated_gates(gate: Tensor) -> tuple[float, float]:
 def _gates(
     layer: nn.Module, x: Tensor, before: Tensor | tuple[Tensor, ...] | None
 ) -> dict[str, Tensor]:
-    """Return the gates of one step of torch's layers; x of shape (series, feature)."""
+    """Return the gates of one step, by name; x of shape (series, feature)."""
+    if hasattr(layer, "gates"):
+        state = layer.zero_state(len(x), like=x) if before is None else before
+        named = layer.gates(x, state).items()
+        return {name: gate for name, gate in named if name not in CANDIDATES}
     if not isinstance(layer, nn.GRU | nn.LSTM):
         return {}
     h = None if before is None else (before if isinstance(before, Tensor) else before[0])[0]
@@ -113,5 +122,8 @@ def _gates(
     sums = linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)
     names = ("r", "z") if isinstance(layer, nn.GRU) else ("i", "f", "g", "o")
     parts = dict(zip(names, sums.sigmoid().split(layer.hidden_size, -1), strict=False))
-    parts.pop("g", None)  # what is written, not a gate
-    return parts
+    return {name: gate for name, gate in parts.items() if name not in CANDIDATES}
+
+
+def _between_zero_and_one(gate: Tensor) -> bool:
+    return bool((gate >= 0).all() and (gate <= 1).all())
