@@ -7,6 +7,7 @@ import torch
 
 from tests.contract.samples import tiny, waves
 from tests.inspection.encoders import weights
+from tsrnn import load
 from tsrnn.exceptions import NotFittedError
 from tsrnn.inspection import plot_network
 
@@ -180,3 +181,36 @@ def test_summary_writes_the_formula_of_each_layer_and_its_count():
 
     assert f"LSTM, n = {h}, h = {h}: 4(nh + h² + 2h) = {4 * (2 * h * h + 2 * h):,}" in text
     assert f"n = {model.network_.members[0].encoder.layers[0].input_size}" in text
+
+
+# ---- where it must work, too --------------------------------------------------------------
+
+
+def test_a_model_that_was_saved_says_the_same_when_it_is_loaded(tmp_path):
+    model = fitted()
+    model.save(tmp_path / "model")
+
+    again = load(tmp_path / "model").diagnose()
+
+    assert str(again) == str(model.diagnose())
+
+
+def test_covariates_are_read_as_in_training():
+    frame = waves()
+    frame = frame.assign(load=np.cos(frame.index / 5), kind=frame["unique_id"])
+    model = tiny(max_steps=2, future_covariates=["load"], static_covariates=["kind"]).fit(frame)
+
+    found = model.diagnose()
+
+    changed = model.diagnose(frame.assign(load=frame["load"] + 1.0))
+    assert found.histories == 2
+    assert not np.allclose(found.gradients["median"], changed.gradients["median"])
+
+
+def test_a_single_step_has_units_and_gates_but_no_lag():
+    found = fitted(context_length=4, patch=4).diagnose()
+
+    assert found.steps == 1
+    assert found.gradients.empty
+    assert "one step says nothing about memory" in str(found)
+    assert len(found.plot().axes) == 3

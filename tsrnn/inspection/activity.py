@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -111,8 +111,9 @@ def _gates(
 ) -> dict[str, Tensor]:
     """Return the gates of one step, by name; x of shape (series, feature)."""
     if hasattr(layer, "gates"):
-        state = layer.zero_state(len(x), like=x) if before is None else before
-        named = layer.gates(x, state).items()
+        cell = cast(Any, layer)
+        state = cell.zero_state(len(x), like=x) if before is None else before
+        named = cell.gates(x, state).items()
         return {name: gate for name, gate in named if name not in CANDIDATES}
     if not isinstance(layer, nn.GRU | nn.LSTM):
         return {}

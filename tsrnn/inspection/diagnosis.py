@@ -98,7 +98,7 @@ class Diagnosis:
             self.gates_by_step,
             self.training,
             clip=self.gradient_clip,
-            title=f"Inside a {self.cell} network",
+            title=f"Inside the network: {self.cell}",
         )
 
     def __str__(self) -> str:
