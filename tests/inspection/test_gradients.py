@@ -55,6 +55,18 @@ def test_norm_is_that_of_the_jacobian_from_torch(cell, layers):
     np.testing.assert_allclose(norms[0, 0], torch.linalg.matrix_norm(whole, 2), rtol=1e-10)
 
 
+def test_reading_may_go_on_from_a_state():
+    encoder, x = drawn("lstm"), inputs()
+    _, state = encoder(x[:, :3])
+
+    for lags in ([1, 4], [1, 9]):
+        whole, rest = (
+            gradient_by_lag(encoder, x, lags),
+            gradient_by_lag(encoder, x[:, 3:], lags, state),
+        )
+        torch.testing.assert_close(rest, whole)
+
+
 def test_directions_in_parts_say_the_same_as_all_at_once(monkeypatch):
     encoder, x = drawn("gru"), inputs()
     whole = gradient_by_lag(encoder, x, LAGS)

@@ -48,13 +48,15 @@ def recurrent_layers(encoder: RecurrentEncoder) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def observe(encoder: RecurrentEncoder, x: Tensor) -> list[Activity]:
+def observe(encoder: RecurrentEncoder, x: Tensor, state: State | None = None) -> list[Activity]:
     """Read histories step by step, and return what each recurrent layer did.
 
     Parameters
     ----------
     encoder : RecurrentEncoder
     x : Tensor of shape (series, step, feature)
+    state : tuple of Tensor, optional
+        The state before the first step; the encoder's own when not given.
     """
     layers = recurrent_layers(encoder)
     seen: list[list[tuple[Tensor, dict[str, Tensor]]]] = [[] for _ in layers]
@@ -68,7 +70,6 @@ def observe(encoder: RecurrentEncoder, x: Tensor) -> list[Activity]:
 
     handles = [watch(layer, i) for i, layer in enumerate(layers)]
     try:
-        state: State | None = None
         for step in range(x.shape[1]):
             _, state = encoder(x[:, step : step + 1], state)
     finally:

@@ -29,7 +29,9 @@ def spread_lags(longest: int) -> list[int]:
     return lags
 
 
-def gradient_by_lag(encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int]) -> Tensor:
+def gradient_by_lag(
+    encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int], state: State | None = None
+) -> Tensor:
     """Return the largest singular value of the Jacobian dh_t/ds_(t-k) for each lag k.
 
     h is what the top layer says at the last step of ``x``, s all that the encoder carries from step to step:
@@ -45,7 +47,9 @@ def gradient_by_lag(encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int]) -
         Any cell; its parameters need no gradient. In float64, small values are exact, too.
     x : Tensor of shape (series, step, feature)
     lags : sequence of int
-        From 1 to step - 1.
+        From 1 to step - 1, or to step where a state is given.
+    state : tuple of Tensor, optional
+        The state before the first step; the encoder's own when not given.
 
     Returns
     -------
@@ -56,8 +60,10 @@ def gradient_by_lag(encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int]) -
     Hochreiter (1991); Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
     longest = max(lags)
-    with torch.no_grad():
-        _, start = encoder(x[:, : x.shape[1] - longest])
+    start = state
+    if start is None or longest < x.shape[1]:
+        with torch.no_grad():
+            _, start = encoder(x[:, : x.shape[1] - longest], state)
     newest = x[:, -longest:]
     size = start[0].shape[-1]
     if size <= EXACT:
