@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from classic.tasks import Task
-from tsrnn.nn.encoder import CELLS, RecurrentEncoder
+from tsrnn.nn.cells import CELLS
+from tsrnn.nn.encoder import RecurrentEncoder
+from tsrnn.nn.plan import EncoderPlan
 
 __all__ = ["MODELS", "Recurrent", "build"]
 
@@ -42,7 +44,7 @@ class Recurrent(nn.Module):
     def __init__(self, cell: str, task: Task, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
         self.answers = task.answers
-        self.encoder = RecurrentEncoder(task.features, hidden_size, 1, cell=cell, dropout=0.0)
+        self.encoder = RecurrentEncoder(task.features, EncoderPlan(cell, hidden_size, 1, 0.0))
         self.encoder.initialise(generator)
         self.readout = nn.Linear(hidden_size, task.size)
         _draw(self.readout, generator)

@@ -3,20 +3,21 @@
 import torch
 
 from tsrnn.nn.encoder import RecurrentEncoder
+from tsrnn.nn.plan import EncoderPlan
 
 
-def zeroed(cell, hidden_size=3, layers=1, features=2):
+def zeroed(cell, hidden_size=3, layers=1, features=2, **how):
     """Return an encoder in float64 with all weights zero and no gradients asked."""
-    made = RecurrentEncoder(features, hidden_size, layers, cell=cell, dropout=0.0).double()
+    made = RecurrentEncoder(features, EncoderPlan(cell, hidden_size, layers, 0.0, **how)).double()
     made.requires_grad_(False)
     for parameter in made.parameters():
         parameter.zero_()
     return made
 
 
-def drawn(cell, hidden_size=4, layers=1, features=2):
+def drawn(cell, hidden_size=4, layers=1, features=2, **how):
     """Return an encoder in float64 as it is at the start of training."""
-    made = RecurrentEncoder(features, hidden_size, layers, cell=cell, dropout=0.0).double()
+    made = RecurrentEncoder(features, EncoderPlan(cell, hidden_size, layers, 0.0, **how)).double()
     made.initialise(torch.Generator().manual_seed(0))
     return made.requires_grad_(False)
 

@@ -212,5 +212,32 @@ def test_a_single_step_has_units_and_gates_but_no_lag():
 
     assert found.steps == 1
     assert found.gradients.empty
-    assert "one step says nothing about memory" in str(found)
+    assert len(found.gates) == 2
+    assert "nothing is carried from step to step" in str(found)
     assert len(found.plot().axes) == 3
+
+
+def test_a_bidirectional_network_has_units_in_both_directions_and_carries_nothing():
+    found = fitted(bidirectional=True).diagnose()
+
+    assert found.gradients.empty
+    assert found.units["layer"].tolist() == [1, 2]
+    assert len(found.spectra) == 6
+    assert not {"vanishing", "exploding"} & set(kinds(found))
+    assert len(found.plot().axes) == 2
+
+
+@pytest.mark.parametrize("initial", ["learned", "static"])
+def test_the_initial_state_is_that_of_the_network(initial):
+    frame = waves()
+    frame = frame.assign(kind=frame["unique_id"])
+    model = tiny(
+        max_steps=2, static_covariates=["kind"], initial_state=initial, context_length=4
+    ).fit(frame)
+
+    found = model.diagnose()
+    with torch.no_grad():
+        for parameter in model.network_.members[0].encoder.initial.parameters():
+            parameter.add_(1.0)
+
+    assert not np.allclose(model.diagnose().gradients, found.gradients)

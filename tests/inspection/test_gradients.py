@@ -4,7 +4,7 @@ import torch
 
 from tests.inspection.encoders import drawn, inputs, weights, zeroed
 from tsrnn.inspection import gradient_by_lag, gradients
-from tsrnn.nn.encoder import CELLS
+from tsrnn.nn.cells import CELLS
 
 LAGS = [1, 2, 5, 11]
 
@@ -55,16 +55,22 @@ def test_norm_is_that_of_the_jacobian_from_torch(cell, layers):
     np.testing.assert_allclose(norms[0, 0], torch.linalg.matrix_norm(whole, 2), rtol=1e-10)
 
 
-def test_reading_may_go_on_from_a_state():
-    encoder, x = drawn("lstm"), inputs()
-    _, state = encoder(x[:, :3])
+@pytest.mark.parametrize(
+    "how",
+    [{"dilations": (1, 3)}, {"skip": "residual"}, {"skip": "highway"}, {"convolution": 3}],
+    ids=str,
+)
+def test_state_that_is_carried_in_several_slots_is_counted_whole(how):
+    encoder, x, lag = drawn("gru", layers=2, **how), inputs(), 5
 
-    for lags in ([1, 4], [1, 9]):
-        whole, rest = (
-            gradient_by_lag(encoder, x, lags),
-            gradient_by_lag(encoder, x[:, 3:], lags, state),
-        )
-        torch.testing.assert_close(rest, whole)
+    norms = gradient_by_lag(encoder, x, [lag])
+
+    _, before = encoder(x[:1, :-lag])
+    jacobian = torch.autograd.functional.jacobian(
+        lambda *state: encoder(x[:1, -lag:], state)[1][0][-1, 0], before
+    )
+    whole = torch.cat([part.flatten(1) for part in jacobian], 1)
+    np.testing.assert_allclose(norms[0, 0], torch.linalg.matrix_norm(whole, 2), rtol=1e-10)
 
 
 def test_directions_in_parts_say_the_same_as_all_at_once(monkeypatch):

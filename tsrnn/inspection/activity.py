@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch import Tensor
 
-from tsrnn.nn.encoder import RecurrentEncoder, State
+from tsrnn.nn.cells import Cell, State
+from tsrnn.nn.encoder import RecurrentEncoder
 
 __all__ = [
     "Activity",
@@ -24,7 +27,6 @@ STILL = 1e-6  # a unit that moves less over all histories is dead
 CLOSED, OPEN = 0.01, 0.99
 MOST = 0.95  # of the steps
 CANDIDATES = {"g", "n", "h~"}  # what is written, not how much of it
-WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 @dataclass(frozen=True)
@@ -42,46 +44,57 @@ class Activity:
     gates: dict[str, Tensor]
 
 
-def recurrent_layers(encoder: RecurrentEncoder) -> list[nn.Module]:
-    """Return the recurrent layers, in the order in which they read."""
-    return list(encoder.layers)
+def recurrent_layers(encoder: RecurrentEncoder) -> list[Cell]:
+    """Return the recurrent layers, in the order in which they read; those that read backwards last."""
+    return cast(list[Cell], [*encoder.layers, *encoder.backward_layers])
 
 
 @torch.no_grad()
-def observe(encoder: RecurrentEncoder, x: Tensor, state: State | None = None) -> list[Activity]:
-    """Read histories step by step, and return what each recurrent layer did.
+def observe(encoder: RecurrentEncoder, x: Tensor, static: Tensor | None = None) -> list[Activity]:
+    """Read histories, and return what each recurrent layer did.
+
+    Step by step; a bidirectional encoder reads them as a whole, and its gates are not seen.
 
     Parameters
     ----------
     encoder : RecurrentEncoder
     x : Tensor of shape (series, step, feature)
-    state : tuple of Tensor, optional
-        The state before the first step; the encoder's own when not given.
+    static : Tensor of shape (series, static), optional
+        What the encoder's initial state is made of.
     """
-    layers = recurrent_layers(encoder)
-    seen: list[list[tuple[Tensor, dict[str, Tensor]]]] = [[] for _ in layers]
+    seen: list[list[tuple[Tensor, dict[str, Tensor]]]]
+    seen = [[] for _ in recurrent_layers(encoder)]
+    whole = encoder.plan.bidirectional
 
-    def watch(layer: nn.Module, i: int) -> torch.utils.hooks.RemovableHandle:
-        def hook(module: nn.Module, given: tuple[Any, ...], said: tuple[Any, ...]) -> None:
-            before = given[1] if len(given) > 1 else None
-            seen[i].append((said[0][:, 0], _gates(module, given[0][:, 0], before)))
+    def hear(i: int, layer: Cell, given: tuple[Any, ...], said: tuple[Any, ...]) -> None:
+        state = given[1] if len(given) > 1 else None
+        seen[i].append((said[0], {} if whole else _gates(layer, given[0][:, 0], state)))
 
-        return layer.register_forward_hook(hook)
+    with _heard(encoder, hear):
+        state: State | None = None
+        for steps in [x] if whole else x.split(1, 1):
+            _, state = encoder(steps, state, static=static)
+    return [_joined(steps) for steps in seen]
 
-    handles = [watch(layer, i) for i, layer in enumerate(layers)]
+
+@contextmanager
+def _heard(encoder: RecurrentEncoder, hear: Callable[..., None]) -> Iterator[None]:
+    """Call ``hear(i, layer, given, said)`` whenever a recurrent layer has read."""
+    handles = [
+        layer.register_forward_hook(partial(hear, i))
+        for i, layer in enumerate(recurrent_layers(encoder))
+    ]
     try:
-        for step in range(x.shape[1]):
-            _, state = encoder(x[:, step : step + 1], state)
+        yield
     finally:
         for handle in handles:
             handle.remove()
-    return [_joined(steps) for steps in seen]
 
 
 def _joined(steps: list[tuple[Tensor, dict[str, Tensor]]]) -> Activity:
     named = {name: torch.stack([gates[name] for _, gates in steps], 1) for name in steps[0][1]}
     gates = {name: gate for name, gate in named.items() if _between_zero_and_one(gate)}
-    return Activity(torch.stack([hidden for hidden, _ in steps], 1), gates)
+    return Activity(torch.cat([hidden for hidden, _ in steps], 1), gates)
 
 
 def dead_units(activity: Activity) -> Tensor:
@@ -107,24 +120,11 @@ def saturated_gates(gate: Tensor) -> tuple[float, float]:
     return closed.double().mean().item(), opened.double().mean().item()
 
 
-def _gates(
-    layer: nn.Module, x: Tensor, before: Tensor | tuple[Tensor, ...] | None
-) -> dict[str, Tensor]:
+def _gates(layer: Cell, x: Tensor, before: State | None) -> dict[str, Tensor]:
     """Return the gates of one step, by name; x of shape (series, feature)."""
-    if hasattr(layer, "gates"):
-        cell = cast(Any, layer)
-        state = cell.zero_state(len(x), like=x) if before is None else before
-        named = cell.gates(x, state).items()
-        return {name: gate for name, gate in named if name not in CANDIDATES}
-    if not isinstance(layer, nn.GRU | nn.LSTM):
-        return {}
-    h = None if before is None else (before if isinstance(before, Tensor) else before[0])[0]
-    h = x.new_zeros(len(x), layer.hidden_size) if h is None else h
-    w_ih, w_hh, b_ih, b_hh = map(layer.get_parameter, WEIGHTS)
-    sums = linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)
-    names = ("r", "z") if isinstance(layer, nn.GRU) else ("i", "f", "g", "o")
-    parts = dict(zip(names, sums.sigmoid().split(layer.hidden_size, -1), strict=False))
-    return {name: gate for name, gate in parts.items() if name not in CANDIDATES}
+    state = layer.zero_state(len(x), like=x) if before is None else before
+    named = layer.gates(x, state).items()
+    return {name: gate for name, gate in named if name not in CANDIDATES}
 
 
 def _between_zero_and_one(gate: Tensor) -> bool:

@@ -128,11 +128,14 @@ def diagnose(forecaster: RNNForecaster, reading: Reading) -> Diagnosis:
     network = cast(ForecastNetwork, forecaster.network_.members[0])
     hidden = network.plan.encoder.hidden_size
     with torch_settings():
-        x = _inputs(network, reading, HISTORIES if hidden <= EXACT else HISTORIES // 4)
+        x, static = _inputs(network, reading, HISTORIES if hidden <= EXACT else HISTORIES // 4)
         encoder = copy.deepcopy(network.encoder).double().requires_grad_(requires_grad=False)
-        lags = spread_lags(min(x.shape[1] - 1, LONGEST))
-        norms = gradient_by_lag(encoder, x, lags).numpy() if lags else np.empty((len(x), 0))
-        seen = observe(encoder, x)
+        carries = not network.plan.encoder.bidirectional
+        lags = spread_lags(min(x.shape[1] - 1, LONGEST)) if carries else []
+        norms = np.empty((len(x), 0))
+        if lags:
+            norms = gradient_by_lag(encoder, x, lags, static).numpy()
+        seen = observe(encoder, x, static)
         weights = spectra(encoder)
     return Diagnosis(
         gradients=pd.DataFrame(
@@ -158,8 +161,11 @@ def diagnose(forecaster: RNNForecaster, reading: Reading) -> Diagnosis:
 
 
 @torch.no_grad()
-def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> Tensor:
-    """Return what the encoder reads of the fullest histories, shape (series, step, feature), float64."""
+def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> tuple[Tensor, Tensor | None]:
+    """Return what the encoder reads of the fullest histories, and what its initial state is made of, in float64.
+
+    Of shape (series, step, feature) and (series, static); None where the initial state is made of nothing.
+    """
     observed = (~reading.rows[:, network.plan.look_back :].isnan()).sum(1)
     fullest = torch.argsort(observed, descending=True, stable=True)[:most]
     chosen = reading[fullest.clone()]
@@ -169,8 +175,10 @@ def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> Tensor:
     covariates = None if chosen.covariates is None else chosen.covariates.newest(values.shape[1])
     represented, scale = network.represent(values)
     positions = network.positions(values.shape[1] - network.plan.look_back)
-    said = network.features(represented, scale, positions, network.encode(covariates))
-    return said.clone().double()
+    columns = network.encode(covariates)
+    said = network.features(represented, scale, positions, columns)
+    static = network.initial_inputs(columns)
+    return said.clone().double(), None if static is None else static.clone().double()
 
 
 def _gates(seen: list[Activity]) -> pd.DataFrame:
@@ -219,7 +227,7 @@ def _units(seen: list[Activity]) -> pd.DataFrame:
 
 def _gradient_words(gradients: pd.DataFrame) -> str:
     if gradients.empty:
-        return "one step says nothing about memory"
+        return "nothing is carried from step to step"
     lags, norms = gradients.index.to_numpy(), gradients["median"].to_numpy()
     shown = sorted({0, len(lags) // 2, len(lags) - 1})
     said = ", ".join(f"{norms[i]:.2g} at lag {lags[i]}" for i in shown)

@@ -30,7 +30,7 @@ def spread_lags(longest: int) -> list[int]:
 
 
 def gradient_by_lag(
-    encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int], state: State | None = None
+    encoder: RecurrentEncoder, x: Tensor, lags: Sequence[int], static: Tensor | None = None
 ) -> Tensor:
     """Return the largest singular value of the Jacobian dh_t/ds_(t-k) for each lag k.
 
@@ -47,9 +47,9 @@ def gradient_by_lag(
         Any cell; its parameters need no gradient. In float64, small values are exact, too.
     x : Tensor of shape (series, step, feature)
     lags : sequence of int
-        From 1 to step - 1, or to step where a state is given.
-    state : tuple of Tensor, optional
-        The state before the first step; the encoder's own when not given.
+        From 1 to step - 1.
+    static : Tensor of shape (series, static), optional
+        What the encoder's initial state is made of.
 
     Returns
     -------
@@ -60,10 +60,8 @@ def gradient_by_lag(
     Hochreiter (1991); Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
     longest = max(lags)
-    start = state
-    if start is None or longest < x.shape[1]:
-        with torch.no_grad():
-            _, start = encoder(x[:, : x.shape[1] - longest], state)
+    with torch.no_grad():
+        _, start = encoder(x[:, : x.shape[1] - longest], static=static)
     newest = x[:, -longest:]
     size = start[0].shape[-1]
     if size <= EXACT:

@@ -257,6 +257,7 @@ class ForecastNetwork(nn.Module):
         features = self.features(represented, scale, positions, columns)
         said, after = self._read_on(features, state, fresh, generator, self._static(columns))
         hidden = said
+        hidden, state = self.encoder(features, None, generator, self.initial_inputs(columns))
         if not self.plan.is_causal:
             steps = torch.tensor([said.shape[1] - 1], device=said.device)
             hidden = _newest_output(after)
@@ -369,6 +370,9 @@ class ForecastNetwork(nn.Module):
             if start:
                 before = last_observed(values[:, :start], before)[:, -1]
             (state,) = self.states(chunk, [(stop - start) // plan.patch], state, some, before)
+            columns = self.encode(some)
+            features = self.features(represented, scale, positions, columns)
+            _, state = self.encoder(features, state, static=self.initial_inputs(columns))
         if state is None:
             raise ValueError("read needs at least one row behind the look-back")
         return state
@@ -466,6 +470,7 @@ class ForecastNetwork(nn.Module):
         return self.head.attended(inputs).squeeze(1)
 
     def _static(self, columns: Encoded | None) -> Tensor | None:
+    def initial_inputs(self, columns: Encoded | None) -> Tensor | None:
         """Return what the encoder's initial state is made of, where that is static covariates."""
         if self.covariates is None or columns is None:
             return None
