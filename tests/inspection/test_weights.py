@@ -7,7 +7,16 @@ from tsrnn.inspection import spectra
 
 
 @pytest.mark.parametrize(
-    ("cell", "gates"), [("gru", "r z n"), ("lstm", "i f g o"), ("rnn", "h"), ("rnn_relu", "h")]
+    ("cell", "gates"),
+    [
+        ("gru", "r z n"),
+        ("lstm", "i f g o"),
+        ("rnn", "h"),
+        ("mut1", "r h~"),
+        ("mut3", "z r h~"),
+        ("slstm", "z i f o"),
+        ("mingru", ""),
+    ],
 )
 def test_fresh_recurrent_weights_turn_and_do_not_stretch(cell, gates):
     found = spectra(drawn(cell, layers=2))

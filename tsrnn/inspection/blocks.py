@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from tsrnn.nn.cells import CELLS, Cell
+
 __all__ = ["Block", "blocks_of"]
 
 FORMULAS: dict[type[nn.Module], tuple[str, str]] = {
@@ -14,6 +16,14 @@ FORMULAS: dict[type[nn.Module], tuple[str, str]] = {
     nn.LSTM: ("LSTM", "4(nh + h² + 2h)"),
     nn.Linear: ("linear", "nm + m"),
     nn.Embedding: ("embedding", "nm"),
+    CELLS["mut1"]: ("MUT1", "3nh + 2h² + 3h"),
+    CELLS["mut2"]: ("MUT2", "3(nh + h² + h)"),
+    CELLS["mut3"]: ("MUT3", "3(nh + h² + h)"),
+    CELLS["nas"]: ("NAS cell", "8(nh + h² + h)"),
+    CELLS["mingru"]: ("minGRU", "2(nh + h)"),
+    CELLS["minlstm"]: ("minLSTM", "3(nh + h)"),
+    CELLS["slstm"]: ("sLSTM", "4(nh + h² + h)"),
+    CELLS["mlp"]: ("plain", "Knh + h"),
 }
 
 
@@ -28,7 +38,7 @@ class Block:
     kind : str
         "GRU", "linear", ...
     sizes : dict of str to int
-        The letters of the formula: n is what it reads, h its hidden units, m what it says.
+        The letters of the formula: n is what it reads, h its hidden units, m what it says, K the steps it sees.
     formula : str
         The count of parameters in these letters; empty where there is none.
     parameters : int
@@ -61,8 +71,7 @@ def blocks_of(module: nn.Module, name: str = "") -> list[Block]:
         for child, part in module.named_children()
         for block in blocks_of(part, f"{name}.{child}" if name else child)
     ]
-    if not inner and hasattr(module, "input_size") and hasattr(module, "hidden_size"):
-        # a recurrent layer of another paper, or the user's own
+    if not inner and isinstance(module, Cell):  # the user's own
         sizes = _sizes(module, n="input_size", h="hidden_size")
         return [Block(name, type(module).__name__, sizes, "", _count(module))]
     return inner
@@ -70,8 +79,10 @@ def blocks_of(module: nn.Module, name: str = "") -> list[Block]:
 
 def _block(module: nn.Module, name: str) -> Block:
     kind, formula = FORMULAS[type(module)]
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, nn.RNNBase | Cell):
         sizes = _sizes(module, n="input_size", h="hidden_size")
+        if "K" in formula:
+            sizes |= _sizes(module, K="steps")
     elif isinstance(module, nn.Embedding):
         sizes = _sizes(module, n="num_embeddings", m="embedding_dim")
     else:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tsrnn.inspection.activity import recurrent_layers
+from tsrnn.nn.cells import CELLS
 from tsrnn.nn.encoder import RecurrentEncoder
 
 __all__ = ["Spectrum", "spectra"]
@@ -16,6 +17,11 @@ BLOCKS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.GRU: ("r", "z", "n"),
     nn.LSTM: ("i", "f", "g", "o"),
     nn.RNN: ("h",),
+    CELLS["mut1"]: ("r", "h~"),
+    CELLS["mut2"]: ("z", "r", "h~"),
+    CELLS["mut3"]: ("z", "r", "h~"),
+    CELLS["nas"]: tuple(f"l{k}" for k in range(8)),
+    CELLS["slstm"]: ("z", "i", "f", "o"),
 }
 
 
