@@ -6,7 +6,7 @@ r"""The classic tasks of recurrent networks, cell by cell and by lag.
 
 Echo, the adding problem, copy memory, a sine with gaps and a change of regime (``classic/tasks.py``) are
 learnt by every cell of the library, a convolutional and a plain network (``classic/models.py``): one layer
-of 64 units and a linear readout, Adam at the library's own learning rate of 2e-3, batches of 50, gradients
+of 64 units (minGRU and minLSTM: three) and a linear readout, Adam at the library's own learning rate of 2e-3, batches of 50, gradients
 clipped at norm 1, fresh sequences at every step, the same ones for all (``classic/training.py``). A training
 ends when its task is solved. Which lags and how many steps stands in ``classic/suites.py``.
 

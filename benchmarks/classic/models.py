@@ -17,6 +17,10 @@ __all__ = ["MODELS", "Recurrent", "build"]
 
 MODELS = (*CELLS, "cnn", "plain")
 KERNEL = 3
+LAYERS = {
+    "mingru": 3,
+    "minlstm": 3,
+}  # as in their paper: gates that see the input alone can't count
 
 
 def build(name: str, task: Task, *, hidden_size: int, generator: torch.Generator) -> nn.Module:
@@ -39,12 +43,14 @@ def build(name: str, task: Task, *, hidden_size: int, generator: torch.Generator
 
 
 class Recurrent(nn.Module):
-    """One recurrent layer, its weights drawn as the library draws them, and a linear readout."""
+    """One recurrent layer (minimal cells: three), drawn as the library draws them, and a linear readout."""
 
     def __init__(self, cell: str, task: Task, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
         self.answers = task.answers
-        self.encoder = RecurrentEncoder(task.features, EncoderPlan(cell, hidden_size, 1, 0.0))
+        self.encoder = RecurrentEncoder(
+            task.features, EncoderPlan(cell, hidden_size, LAYERS.get(cell, 1), 0.0)
+        )
         self.encoder.initialise(generator)
         self.readout = nn.Linear(hidden_size, task.size)
         _draw(self.readout, generator)

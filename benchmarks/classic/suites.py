@@ -56,7 +56,8 @@ def _regime(stay: int, steps: int = 1000) -> Case:
 FULL = (
     _adding(100, 2000, seeds=5),
     _adding(200, 3000, seeds=5),
-    *(_echo(n, 2) for n in (5, 10, 20, 40, 80, 160)),
+    _echo(5, 2, steps=4000),
+    *(_echo(n, 2) for n in (10, 20, 40, 80, 160)),
     *(_echo(160, k) for k in (40, 80, 120)),
     *(_sine(gap) for gap in (5, 10, 20, 40, 80)),
     *(_regime(stay) for stay in (20, 50, 100)),

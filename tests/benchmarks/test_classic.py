@@ -33,7 +33,7 @@ def seeded(seed=0):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_learns_to_echo_the_second_of_five(name):
-    budget = Budget(1500, hidden_size=32, learning_rate=5e-3, check_every=50)
+    budget = Budget(4000, hidden_size=32, learning_rate=5e-3, check_every=50)
 
     learnt = learn(name, Echo(5, 2), budget, seed=0)
 
@@ -105,7 +105,7 @@ def test_answers_depend_on_the_past_alone_and_on_all_of_it(name):
     felt = gradient[0].abs().sum(-1)
     assert (felt[21:] == 0).all()
     assert felt[20] > 0
-    assert felt[0] > 0 or name == "rnn_relu"
+    assert felt[0] > 0 or name in {"rnn_relu", "mlp"}  # may be off; sees the newest steps
 
 
 def test_the_same_seed_gives_the_same_curve_and_gradients_by_lag():
