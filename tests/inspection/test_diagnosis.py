@@ -241,3 +241,12 @@ def test_the_initial_state_is_that_of_the_network(initial):
             parameter.add_(1.0)
 
     assert not np.allclose(model.diagnose().gradients, found.gradients)
+
+
+@pytest.mark.parametrize("decoder", ["shift", "recurrent", "attention"])
+def test_every_decoder_may_stand_on_what_is_looked_at(decoder):
+    model = fitted(decoder=decoder)
+
+    assert model.diagnose().gradients.index[-1] == model.diagnose().steps - 1
+    total = sum(weight.numel() for weight in model.network_.members[0].parameters())
+    assert f"{total:,} parameters" in plot_network(model).get_suptitle()

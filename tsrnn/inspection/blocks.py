@@ -8,7 +8,7 @@ from torch import nn
 
 from tsrnn.nn.cells import CELLS, Cell
 
-__all__ = ["Block", "blocks_of"]
+__all__ = ["Block", "blocks_of", "kind_of"]
 
 FORMULAS: dict[type[nn.Module], tuple[str, str]] = {
     nn.RNN: ("Elman", "nh + h² + 2h"),
@@ -64,8 +64,9 @@ def blocks_of(module: nn.Module, name: str = "") -> list[Block]:
     >>> print(blocks_of(nn.GRU(9, 64), "encoder")[0])
     GRU, n = 9, h = 64: 3(nh + h² + 2h) = 14,400
     """
-    if type(module) in FORMULAS:
-        return [_block(module, name)]
+    known = FORMULAS.get(kind_of(module))
+    if known is not None:
+        return [_block(module, name, *known)]
     inner = [
         block
         for child, part in module.named_children()
@@ -77,8 +78,13 @@ def blocks_of(module: nn.Module, name: str = "") -> list[Block]:
     return inner
 
 
-def _block(module: nn.Module, name: str) -> Block:
-    kind, formula = FORMULAS[type(module)]
+def kind_of(module: nn.Module) -> type[nn.Module]:
+    """Return the class that tells what a module is: torch's own where it is one of torch's recurrent layers."""
+    torchs = (kind for kind in (nn.RNN, nn.GRU, nn.LSTM) if isinstance(module, kind))
+    return next(torchs, type(module))
+
+
+def _block(module: nn.Module, name: str, kind: str, formula: str) -> Block:
     if isinstance(module, nn.RNNBase | Cell):
         sizes = _sizes(module, n="input_size", h="hidden_size")
         if "K" in formula:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tsrnn.inspection.activity import recurrent_layers
+from tsrnn.inspection.blocks import kind_of
 from tsrnn.nn.cells import CELLS
 from tsrnn.nn.encoder import RecurrentEncoder
 
@@ -62,8 +63,8 @@ def spectra(encoder: RecurrentEncoder) -> list[Spectrum]:
 
 def _names(layer: nn.Module, weight: str, count: int) -> list[str]:
     for module in layer.modules():
-        if type(module) in BLOCKS:
-            return list(BLOCKS[type(module)])
+        if kind_of(module) in BLOCKS:
+            return list(BLOCKS[kind_of(module)])
     rest = weight.removeprefix("weight_hh").strip("_") or "h"
     return [rest] if count == 1 else [f"{rest}{i}" for i in range(1, count + 1)]
 
