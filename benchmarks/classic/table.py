@@ -77,7 +77,7 @@ def _task(cases: Sequence[Case], results: Sequence[Result]) -> str:
     count = f" Seeds: {', '.join(map(str, seeds))}." if seeds != [1] else ""
     heads = ["network", "parameters", *(case.title for case in shown)]
     most = sorted({case.budget.steps for case in shown})
-    steps = f" At most {', '.join(f'{each:,}' for each in most)} steps."
+    steps = f" At most {' or '.join(f'{each:,}' for each in most)} steps."
     return f"### {title}\n\n{text}{steps}{count}\n\n{table(heads, rows)}"
 
 
