@@ -5,10 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := gluonts pytorch_forecasting neuralforecast darts
 
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-peers soak ui clean
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-peers ui clean
-.PHONY: run test lint format types imports unit docs bench bench-accuracy bench-classic bench-peers ui clean
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers ui clean
+.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers soak ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
