@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_between(options.write, "classic", text)
     figure = draw_memory(next(case for case in cases if case.task.name == "adding"), results)
     if options.figure is not None and figure is not None:
-        figure.savefig(options.figure, dpi=100)
+        figure.savefig(options.figure, dpi=75)
 
 
 def _missing(
