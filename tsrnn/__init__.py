@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tsrnn.backtesting import RollingOriginSplit, backtest
     from tsrnn.baselines import BaselineForecaster
+    from tsrnn.contract import ContractError, check_forecaster
     from tsrnn.exceptions import (
         DataError,
         DataWarning,
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BaselineForecaster": "baselines",
     "Cell": "nn.cells",
+    "ContractError": "contract",
     "DataError": "exceptions",
     "DataWarning": "exceptions",
     "FrequencyError": "exceptions",
@@ -53,6 +55,7 @@ _HOME = {
     "TsrnnWarning": "exceptions",
     "autolog": "tracking",
     "backtest": "backtesting",
+    "check_forecaster": "contract",
     "load": "forecaster",
     "regularize": "frames",
     "track": "tracking",
@@ -60,6 +63,7 @@ _HOME = {
 __all__ = [
     "BaselineForecaster",
     "Cell",
+    "ContractError",
     "DataError",
     "DataWarning",
     "FrequencyError",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "autolog",
     "backtest",
+    "check_forecaster",
     "load",
     "regularize",
     "track",

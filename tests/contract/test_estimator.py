@@ -10,14 +10,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks as checks
 
-from tests.contract.samples import HORIZON, baseline, tiny, waves
+from tests.contract.samples import HORIZON, tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, RollingOriginSplit
-from tsrnn.exceptions import DataError, NotFittedError, ParameterError
+from tsrnn.exceptions import NotFittedError
 from tsrnn.listeners import add_listener, remove_listener
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
@@ -46,57 +44,10 @@ def test_every_parameter_has_a_default(cls):
     checks.check_parameters_default_constructible(cls.__name__, cls())
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_constructor_stores_the_very_objects_it_was_given(cls):
-    given = {name: object() for name in cls().get_params()}
-
-    made = cls(**given)
-
-    assert made.__dict__ == given
-
-
 def test_only_the_method_of_a_baseline_may_go_without_its_name():
     for cls, positional in ((RNNForecaster, []), (BaselineForecaster, ["method"])):
         parameters = inspect.signature(cls).parameters.values()
         assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
-
-
-def test_fit_returns_the_forecaster_itself_and_leaves_parameters_and_frame_alone(forecaster, frame):
-    params, before = forecaster.get_params(), frame.copy(deep=True)
-
-    assert forecaster.fit(frame) is forecaster
-
-    assert forecaster.get_params() == params
-    pd.testing.assert_frame_equal(frame, before, check_exact=True)
-
-
-def test_a_second_fit_equals_the_first_bit_for_bit(forecaster, frame):
-    once = forecaster.fit(frame).predict()
-
-    again = forecaster.fit(waves(seed=5)).fit(frame).predict()
-
-    pd.testing.assert_frame_equal(again, once, check_exact=True)
-
-
-def test_learned_attributes_end_in_an_underscore_and_only_they_appear(forecaster, frame):
-    before = set(forecaster.__dict__)
-
-    forecaster.fit(frame)
-
-    assert all(name.endswith("_") for name in set(forecaster.__dict__) - before)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda f: f.predict(),
-        lambda f: f.predict(waves()),
-        lambda f: f.score(waves()),
-    ],
-)
-def test_nothing_is_answered_before_fit(forecaster, call):
-    with pytest.raises(NotFittedError, match=r"not fitted yet. Call fit\(df\)"):
-        call(forecaster)
 
 
 @pytest.mark.parametrize("method", ["simulate", "summary", "plot"])
@@ -106,16 +57,6 @@ def test_a_network_forecaster_answers_nothing_else_before_fit_either(method, tmp
     with pytest.raises(NotFittedError, match="not fitted yet"):
         tiny().save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
-
-
-def test_a_clone_is_not_fitted_and_learns_the_same(forecaster, frame):
-    fitted = forecaster.fit(frame)
-
-    fresh = clone(fitted)
-
-    with pytest.raises(NotFittedError):
-        fresh.predict()
-    pd.testing.assert_frame_equal(fresh.fit(frame).predict(), fitted.predict(), check_exact=True)
 
 
 def joblib_round_trip(model, folder):
@@ -139,48 +80,6 @@ def test_a_copy_of_a_network_forecasts_the_same_bits(way, network, tmp_path):
         twin.predict(level=80), network.predict(level=80), check_exact=True
     )
     pd.testing.assert_frame_equal(twin.simulate(3), network.simulate(3), check_exact=True)
-
-
-@pytest.mark.parametrize("way", COPIES)
-def test_a_copy_of_a_baseline_forecasts_the_same_bits(way, frame, tmp_path):
-    fitted = baseline().fit(frame)
-
-    twin = COPIES[way](fitted, tmp_path)
-
-    pd.testing.assert_frame_equal(
-        twin.predict(level=80), fitted.predict(level=80), check_exact=True
-    )
-
-
-@pytest.mark.parametrize(
-    ("spoil", "error"),
-    [
-        (lambda f: f.fit(waves().assign(y="words")), DataError),
-        (lambda f: f.fit(waves().iloc[:0]), DataError),
-        (lambda f: f.set_params(horizon=0).fit(waves()), ParameterError),
-    ],
-)
-def test_a_failed_refit_leaves_the_forecaster_that_was(forecaster, frame, spoil, error):
-    before = forecaster.fit(frame).predict()
-    state = dict(forecaster.__dict__)
-
-    with pytest.raises(error):
-        spoil(forecaster)
-
-    forecaster.set_params(horizon=state["horizon"])
-    assert forecaster.__dict__ == state
-    pd.testing.assert_frame_equal(forecaster.predict(), before, check_exact=True)
-
-
-def test_a_failed_first_fit_leaves_an_unfitted_forecaster(forecaster):
-    state = dict(forecaster.__dict__)
-
-    with pytest.raises(DataError):
-        forecaster.fit(waves().assign(y="words"))
-
-    assert forecaster.__dict__ == state
-    with pytest.raises(NotFittedError):
-        forecaster.predict()
 
 
 def test_a_failure_late_in_the_fit_leaves_the_forecaster_that_was(network, frame):
@@ -220,9 +119,3 @@ def test_parameters_are_searched_over_rolling_origins():
     assert search.cv_results_["mean_test_score"][1] == by_hand
     assert search.best_params_ == {"max_steps": 24}
     assert len(search.best_estimator_.predict()) == 2 * HORIZON
-
-
-def test_a_forecaster_ends_a_scikit_learn_pipeline(frame):
-    whole = Pipeline([("same", "passthrough"), ("forecast", tiny())]).fit(frame)
-
-    pd.testing.assert_frame_equal(whole.predict(frame), tiny().fit(frame).predict(frame))
