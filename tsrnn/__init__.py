@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tsrnn.frames import regularize
     from tsrnn.nn.cells import Cell
     from tsrnn.tracking import autolog, track
+    from tsrnn.tuning import TuneResult, tune
 
 __version__ = "0.1.0"
 
@@ -53,12 +54,14 @@ _HOME = {
     "TrainingError": "exceptions",
     "TsrnnError": "exceptions",
     "TsrnnWarning": "exceptions",
+    "TuneResult": "tuning",
     "autolog": "tracking",
     "backtest": "backtesting",
     "check_forecaster": "contract",
     "load": "forecaster",
     "regularize": "frames",
     "track": "tracking",
+    "tune": "tuning",
 }
 __all__ = [
     "BaselineForecaster",
@@ -77,6 +80,7 @@ __all__ = [
     "TrainingError",
     "TsrnnError",
     "TsrnnWarning",
+    "TuneResult",
     "__version__",
     "autolog",
     "backtest",
@@ -84,6 +88,7 @@ __all__ = [
     "load",
     "regularize",
     "track",
+    "tune",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The ``tsrnn`` command: run, check, backfill and schedule pipelines, open MLflow on their runs.
+"""The ``tsrnn`` command: run, check, backfill and schedule pipelines, compare runs, open MLflow on them.
 
 Exit codes::
 
@@ -97,6 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
     ui.set_defaults(command=_ui)
+
+    compare = commands.add_parser(
+        "compare",
+        help="print runs side by side",
+        description="Print the scores of runs, the best first, and the parameters in which they differ. Runs that "
+        "other data, cutoffs or horizons have judged are refused.",
+        epilog=EPILOG,
+    )
+    compare.set_defaults(command=_compare)
+    compare.add_argument(
+        "runs", nargs="*", metavar="RUN", help="names or ids (all finished runs when none is given)"
+    )
+    compare.add_argument("--experiment", metavar="NAME", help="only the runs of this experiment")
+    compare.add_argument("--anyway", action="store_true", help="compare what is not alike, too")
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(command=_version)
@@ -226,6 +240,14 @@ def _ui(arguments: argparse.Namespace) -> int:
     from tsrnn.pipelines.ui import serve
 
     return serve(host=arguments.host, port=arguments.port, announce=_say)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from tsrnn.tracking import compare
+
+    table = compare(arguments.experiment, arguments.runs or None, anyway=arguments.anyway)
+    table["run_id"] = table["run_id"].str[:8]
+    print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep="-"))
 
 
 def _version(arguments: argparse.Namespace) -> None:

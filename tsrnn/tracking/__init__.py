@@ -12,6 +12,8 @@
     flavor     the model, as MLflow saves and serves it
     registry   upload, try, register, alias last
     words      the words users say: track, autolog, runs
+    folds      a backtest: scores, curves, pictures, its folds as runs below
+    comparing  runs side by side, if the same rows judged them
 
 A fit is logged after ``tsrnn.autolog()``, inside ``with tsrnn.track(...)``, or inside an active
 MLflow run. MLflow's usage reports to its makers are off unless ``MLFLOW_DISABLE_TELEMETRY`` is set
@@ -22,6 +24,7 @@ import os
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is first imported
 
+from tsrnn.tracking.comparing import compare
 from tsrnn.tracking.flavor import (
     FLAVOR_NAME,
     _load_pyfunc,
@@ -40,6 +43,7 @@ __all__ = [
     "TrackedRun",
     "_load_pyfunc",
     "autolog",
+    "compare",
     "get_default_pip_requirements",
     "load_model",
     "log_model",

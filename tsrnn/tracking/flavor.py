@@ -58,6 +58,10 @@ _TYPES = {
     "b": AnyType(),
     "M": DataType.datetime,
 }
+_EPOCH = pd.Timestamp(
+    "1971-01-01"
+)  # numbers since 1970 are read as nanoseconds: a few weeks at most
+_LONGEST = 1000
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "safetensors", "mlflow")
 
 
@@ -214,6 +218,8 @@ class _Pyfunc:
         try:
             if len(model_input) == 0:
                 raise ParameterError("predict needs at least one row of history. Got none.")
+            self._check_dates(model_input)
+            self._check_horizon(asked.get("horizon"))
             return self._forecaster.predict(
                 model_input,
                 horizon=asked.get("horizon") or None,
@@ -221,6 +227,27 @@ class _Pyfunc:
             )
         except TsrnnError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+
+    def _check_horizon(self, horizon: Any) -> None:
+        most = max(_LONGEST, 10 * self._forecaster.horizon_)
+        if isinstance(horizon, (int, float)) and horizon > most:
+            raise ParameterError(
+                f"The 'horizon' parameter of a served model must be at most {most}. Got {horizon}."
+            )
+
+    def _check_dates(self, frame: Any) -> None:
+        """Refuse numbers since 1970 that were read as dates: JSON does not tell them apart."""
+        name = self._forecaster.format_.time_name
+        times = frame[name] if isinstance(frame, pd.DataFrame) and name in frame.columns else None
+        if getattr(getattr(times, "dtype", None), "kind", "") != "M":
+            return
+        fitted = self._forecaster.axis_.to_index(self._forecaster._history_tail().last_times)  # noqa: SLF001
+        newest = times.max()
+        if newest < _EPOCH <= fitted.min():
+            raise DataError(
+                f"Times in column {name!r} must be dates, such as {str(fitted.max())!r}. Got numbers, or dates in "
+                f"the days after 1970-01-01 (the newest: {newest}), where numbers end up. Send text in ISO format."
+            )
 
 
 def _signature(forecaster: Any, example: Any) -> ModelSignature:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import platform
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Point",
     "data_tags",
+    "environment",
     "fingerprint",
     "fit_params",
     "head_frame",
@@ -31,6 +35,7 @@ __all__ = [
     "verdict",
 ]
 
+_PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "pytorch-lightning", "mlflow")
 _STEPS_BY_NAME = 60
 """Horizons up to here get one metric per step as well as the curve over all steps."""
 
@@ -82,6 +87,19 @@ def data_tags(panel: Panel) -> dict[str, str]:
         tags["tsrnn.start"] = str(axis.label(panel.times.min()))
         tags["tsrnn.end"] = str(axis.label(panel.times.max()))
     return tags
+
+
+def environment() -> dict[str, str]:
+    """Return Python, machine and the versions of what forecasts depend on."""
+    found = {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "tsrnn": tsrnn.__version__,
+    }
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def fingerprint(panel: Panel) -> str:

@@ -136,19 +136,17 @@ class TrackedRun:
         self.log_artifact(file, _folder(name))
 
     def log_backtest(self, result: BacktestResult, name: str = "backtest") -> None:
-        """Log the scores, the verdict and the forecasts of a backtest.
+        """Log a backtest, its folds as runs below this one.
 
         ``backtest/model/mase`` is the model's score, ``backtest/naive/mase`` that of the naive
-        forecast, ``backtest/model/mae_by_step`` a curve over the steps ahead; the tag
-        ``tsrnn.backtest`` has the verdict, and ``backtest/forecasts.parquet`` every forecast.
+        forecast, ``backtest/model/mae_by_step`` and ``coverage_80_by_step`` are curves over the steps
+        ahead, ``backtest/series/<id>/mae`` is the error of a series. The tag ``tsrnn.backtest`` has the
+        verdict, ``tsrnn.backtest_data``, ``_cutoffs`` and ``_horizon`` what judged. Files: tables of
+        forecasts and errors, pictures of folds, errors, residuals and calibration.
         """
-        for method, row in result.scores.iterrows():
-            self.log_metrics({f"{name}/{method}/{score}": value for score, value in row.items()})
-        for method, curve in result.by_horizon.items():
-            for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
-                self.log_metrics({f"{name}/{method}/mae_by_step": value}, step)
-        self.set_tags({f"tsrnn.{name}": result.verdict})
-        self.log_table(result.forecasts, f"{name}/forecasts")
+        from tsrnn.tracking.folds import log_backtest
+
+        log_backtest(self, result, name)
 
     def log_diagnosis(self, diagnosis: Diagnosis, name: str = "diagnosis") -> None:
         """Log what :meth:`~tsrnn.RNNForecaster.diagnose` found: words, picture, tables.

@@ -38,6 +38,7 @@ def start(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
     tags = record.data_tags(panel)
     run.set_tags(tags)
     run.log_params(record.fit_params(forecaster))
+    run.log_text(json.dumps(record.environment(), indent=1), "environment.json")
     run.dataset = (_DATA, tags["tsrnn.data"])
     head, size = record.head_frame(panel), {"num_rows": len(panel.values), "num_series": len(panel)}
 
