@@ -126,9 +126,10 @@ def test_the_answer_is_that_of_the_model_in_memory(app, fitted, asked, form, par
 
 def put(column, value, row=4):
     def spoil(frame):
-        frame = frame.astype({column: object})
-        frame.loc[row, column] = value
-        return frame
+        payload = split(frame)
+        place = list(frame.columns).index(column)
+        payload["dataframe_split"]["data"][row][place] = value
+        return payload
 
     return spoil
 
@@ -176,8 +177,10 @@ BAD = {
 @pytest.mark.parametrize("fault", BAD)
 def test_a_frame_that_cannot_be_used_is_a_400_that_names_the_column(app, asked, fault):
     spoil, words = BAD[fault]
+    spoiled = spoil(asked)
+    payload = spoiled if isinstance(spoiled, dict) else split(spoiled)
 
-    status, answer = post(app, json.dumps(split(spoil(asked))))
+    status, answer = post(app, json.dumps(payload))
 
     said = answer["message"].rpartition("Error:")[2] or answer["message"]
     assert status == 400
