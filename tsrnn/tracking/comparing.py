@@ -110,7 +110,7 @@ def _scores(table: pd.DataFrame) -> pd.DataFrame:
     for score in _SCORES:
         columns[score] = _picked(table, prefixes, score)
     coverages = sorted(
-        {c.rpartition("/")[2] for c in table if "/coverage_" in c and "_by" not in c}
+        {c.rpartition("/")[2] for c in map(str, table) if "/coverage_" in c and "_by" not in c}
     )
     for score in coverages:
         columns[score] = _picked(table, prefixes, score)
@@ -123,13 +123,15 @@ def _scores(table: pd.DataFrame) -> pd.DataFrame:
 def _picked(table: pd.DataFrame, prefixes: pd.Series, score: str) -> pd.Series:
     values = [
         table[key].loc[place] if (key := f"metrics.{prefix}/{score}") in table else float("nan")
-        for place, prefix in prefixes.items()
+        for place, prefix in zip(prefixes.index.tolist(), prefixes.tolist(), strict=True)
     ]
     return pd.Series(values, index=table.index, dtype=float)
 
 
 def _differing(table: pd.DataFrame) -> pd.DataFrame:
-    params = [c for c in table if c.startswith("params.") and not c.startswith(_NOT_SHOWN)]
+    params = [
+        c for c in map(str, table) if c.startswith("params.") and not c.startswith(_NOT_SHOWN)
+    ]
     kept = [c for c in params if len(table) > 1 and table[c].nunique(dropna=False) > 1]
     return table[kept].rename(columns=lambda c: c.removeprefix("params."))
 

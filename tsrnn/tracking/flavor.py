@@ -238,8 +238,10 @@ class _Pyfunc:
     def _check_dates(self, frame: Any) -> None:
         """Refuse numbers since 1970 that were read as dates: JSON does not tell them apart."""
         name = self._forecaster.format_.time_name
-        times = frame[name] if isinstance(frame, pd.DataFrame) and name in frame.columns else None
-        if getattr(getattr(times, "dtype", None), "kind", "") != "M":
+        if not isinstance(frame, pd.DataFrame) or name not in frame.columns:
+            return
+        times = frame[name]
+        if times.dtype.kind != "M":
             return
         fitted = self._forecaster.axis_.to_index(self._forecaster._history_tail().last_times)  # noqa: SLF001
         newest = times.max()

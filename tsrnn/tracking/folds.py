@@ -38,8 +38,8 @@ def log_backtest(run: TrackedRun, result: BacktestResult, name: str) -> None:
         for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
             run.log_metrics({f"{name}/{method}/mae_by_step": value}, step)
     for level, curve in _coverage_by_step(result.forecasts).items():
-        for step, value in curve.items():
-            run.log_metrics({f"{name}/model/coverage_{level}_by_step": value}, int(step))
+        for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
+            run.log_metrics({f"{name}/model/coverage_{level}_by_step": value}, step)
     if len(result.by_series) <= _SERIES_BY_NAME:
         for series, value in result.by_series["model"].items():
             run.log_metrics({f"{name}/series/{series}/mae": value})
@@ -108,7 +108,8 @@ def _coverage_by_step(forecasts: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _pictures(result: BacktestResult) -> Iterator[tuple[str, Any]]:
     forecasts = result.forecasts
-    yield "folds", plot_backtest(result)
+    drawn: Any = result  # frozen, where the protocol of drawing has a plain attribute
+    yield "folds", plot_backtest(drawn)
     yield "error_by_step", plot_skill(result.by_horizon)
     id_col, time_col = backtest_keys(forecasts)
     one = forecasts if id_col is None else forecasts[forecasts[id_col] == forecasts[id_col].iloc[0]]
