@@ -90,15 +90,14 @@ def data_tags(panel: Panel) -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Return Python, machine and the versions of what forecasts depend on."""
+    """Return Python, machine and the versions of what forecasts depend on, as tags."""
     found = {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "tsrnn": tsrnn.__version__,
+        "tsrnn.env.python": platform.python_version(),
+        "tsrnn.env.machine": f"{platform.system()} {platform.machine()}",
     }
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[f"tsrnn.env.{package}"] = version(package)
     return found
 
 

@@ -36,9 +36,8 @@ _DATA = "training data"
 def start(run: TrackedRun, forecaster: Forecaster, panel: Panel) -> None:
     """Log parameters, tags and the data a fit is about to learn from."""
     tags = record.data_tags(panel)
-    run.set_tags(tags)
+    run.set_tags({**tags, **record.environment()})
     run.log_params(record.fit_params(forecaster))
-    run.log_text(json.dumps(record.environment(), indent=1), "environment.json")
     run.dataset = (_DATA, tags["tsrnn.data"])
     head, size = record.head_frame(panel), {"num_rows": len(panel.values), "num_series": len(panel)}
 
