@@ -36,6 +36,7 @@ from tsrnn.nn.scaling import (
     restore,
     safe_ratio,
 )
+from tsrnn.nn.track_record import track_record
 
 __all__ = ["ForecastNetwork"]
 
@@ -199,6 +200,11 @@ class ForecastNetwork(nn.Module):
         moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
         relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
         return torch.stack(relative, -2).nan_to_num(0.0)
+
+    def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
+        """Return how well each reference did lately, shape (batch, position, reference)."""
+        plan = self.plan
+        return track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
 
     def encode(self, covariates: Covariates | None) -> Encoded | None:
         """Return covariates as inputs; None where the network has none."""
@@ -502,7 +508,7 @@ class ForecastNetwork(nn.Module):
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
-        return HeadInputs(
+        inputs = HeadInputs(
             hidden,
             at.features,
             self.relative_references(at.represented, scale, positions),
@@ -513,6 +519,9 @@ class ForecastNetwork(nn.Module):
             response,
             *(memory or ()),
         )
+        if self.head.share >= 1:
+            return inputs
+        return inputs._replace(record=self.track_record(at.represented, scale, positions))
 
     # ---- back to the units of the data ----------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tsrnn.nn.covariates import CovariatePlan
 from tsrnn.nn.reference import look_back
+from tsrnn.nn.track_record import REMEMBERED
 
 __all__ = ["EncoderPlan", "NetworkPlan"]
 
@@ -142,7 +143,7 @@ class NetworkPlan:
     @property
     def look_back(self) -> int:
         """Rows before a recurrent step's patch that its inputs read."""
-        return look_back(self.seasons, self.window)
+        return look_back(self.seasons, self.window) + REMEMBERED
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
