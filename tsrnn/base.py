@@ -62,7 +62,7 @@ class Forecaster(BaseEstimator, ABC):
     horizon: int | None
     id_col: str | None
     time_col: str | None
-    target_col: str | None
+    target_col: str | Sequence[str] | None
     freq: Any
     calendar: Any
     season: int | None
@@ -151,12 +151,13 @@ class Forecaster(BaseEstimator, ABC):
         -------
         frame
             The same kind as was fitted, one row per series and step: id, time, ``forecast``, then
-            the columns of ``level`` and ``quantiles`` in the order asked.
+            the columns of ``level`` and ``quantiles`` in the order asked. Where ``target_col`` is a
+            list, each target has its own: ``forecast-<target>``, ``forecast-<target>-lo-80``, ...
         """
         self._check_is_fitted()
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
         columns = interval_columns(level, quantiles)
-        self.format_.check_names(set(columns))
+        self.format_.check_names(self.format_.names_by_target(columns))
         probabilities = tuple(sorted(set(columns.values())))
         panel = self._history(df, static_df)
         ahead = self._ahead(panel, future_df, needed=horizon)
@@ -181,7 +182,7 @@ class Forecaster(BaseEstimator, ABC):
         -------
         float
             1 is perfect, 0 is as good as seasonal naive, below 0 is worse (-1 where seasonal naive is
-            perfect). Higher is better.
+            perfect). Higher is better. Of several targets, the mean of each one's.
         """
         del y
         self._check_is_fitted()
@@ -214,11 +215,14 @@ class Forecaster(BaseEstimator, ABC):
                 "Give the rows that came true after the training rows."
             )
         cell, value = cell[scored], value[scored]
-        error = np.abs(forecast.point.ravel()[cell] - value).mean()
-        reference = np.abs(naive.ravel()[cell] - value).mean()
-        if reference == 0:
-            return 0.0 if error == 0 else -1.0
-        return float(1 - error / reference)
+        error = np.abs(forecast.point.ravel()[cell] - value)
+        reference = np.abs(naive.ravel()[cell] - value)
+        channel = cell // horizon % tail.channels
+        each = [
+            _skill(error[channel == c].mean(), reference[channel == c].mean())
+            for c in np.unique(channel)
+        ]
+        return float(np.mean(each))
 
     def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
         """Return the steps to forecast, for ``future_covariates`` to be filled in.
@@ -296,7 +300,7 @@ class Forecaster(BaseEstimator, ABC):
         try:
             self._check_parameters()
             panel, self.format_ = read()
-            self.format_.check_names({"forecast"})
+            self.format_.check_names(self.format_.names_by_target({"forecast"}))
             self.axis_ = panel.axis
             self.horizon_ = panel.axis.horizon if self.horizon is None else int(self.horizon)
             self.season_ = panel.axis.season if self.season is None else self.season
@@ -350,3 +354,9 @@ class Forecaster(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "is_fitted_", False))
+
+
+def _skill(error: float, reference: float) -> float:
+    if reference == 0:
+        return 0.0 if error == 0 else -1.0
+    return 1 - error / reference

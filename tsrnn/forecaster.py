@@ -128,7 +128,8 @@ class RNNForecaster(Forecaster):
     trainer_params : dict, optional
         Passed on to ``pytorch_lightning.Trainer``.
     id_col, time_col, target_col, freq : str, optional
-        Recognised in the frame when None.
+        Recognised in the frame when None. ``target_col`` may be a list: channels of each series that are
+        forecast together by one state, see docs/joint.md.
     calendar : str, sequence or offset, optional
         Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
     season : int, optional
@@ -208,7 +209,7 @@ class RNNForecaster(Forecaster):
         trainer_params: Mapping[str, Any] | None = None,
         id_col: str | None = None,
         time_col: str | None = None,
-        target_col: str | None = None,
+        target_col: str | Sequence[str] | None = None,
         freq: Any = None,
         calendar: Any = None,
         season: int | None = None,
@@ -360,7 +361,8 @@ class RNNForecaster(Forecaster):
         Returns
         -------
         pandas.DataFrame
-            Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series.
+            Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series. Where ``target_col``
+            is a list, a column for each target in place of ``value``.
         """
         from tsrnn.views import paths_frame
 

@@ -89,7 +89,7 @@ def read_origins(
     """Read the known rows before each origin.
 
     Origins with the same number of recurrent steps are read together, so that no series is padded
-    and none can feel the company of others. A silence (rows without a value) of more than two seasons,
+    and none can feel the company of others; channels of one thing are read as one. A silence (rows without a value) of more than two seasons,
     or than half the rows that the causal scale remembers where there is no season, is read as one that
     is whole seasons shorter, so that there are values to go by.
 
@@ -110,6 +110,7 @@ def read_origins(
     origins = _before_silence(panel, origins, plan)
     read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
+    patches = patches.reshape(-1, plan.channels).max(1).repeat(plan.channels)  # read as one
     keep = plan.look_back + context
     width = 1 if panel.covariates is None else 1 + panel.covariates.width
     rows = torch.empty(len(origins), keep, dtype=torch.float64)
@@ -117,7 +118,8 @@ def read_origins(
     for count in np.unique(patches):
         members = np.flatnonzero(patches == count)
         length = int(count) * plan.patch + plan.look_back
-        together = max(1, GATHERED_AT_ONCE // (width * max(length, keep)))
+        together = max(1, GATHERED_AT_ONCE // (width * max(length, keep) * plan.channels))
+        together *= plan.channels
         for first in range(0, len(members), together):
             chosen = members[first : first + together]
             some = origins[chosen]
@@ -226,8 +228,9 @@ class Forecasting:
     def _rolled(
         self, network: Network, reading: Reading, horizon: int, n_paths: int, seed: int
     ) -> Iterator[Tensor]:
-        noise = stratified_uniforms(n_paths, horizon, torch.Generator().manual_seed(seed))
-        together = max(1, ROLLED_AT_ONCE // n_paths)
+        channels, generator = network.plan.channels, torch.Generator().manual_seed(seed)
+        noise = stratified_uniforms(n_paths, horizon, generator, channels=channels)
+        together = max(1, ROLLED_AT_ONCE // (n_paths * channels)) * channels
         for first in range(0, len(reading), together):
             some = reading[slice(first, first + together)]
             if network.plan.decoder == "shift":

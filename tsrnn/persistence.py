@@ -13,6 +13,7 @@ import torch
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.frames.formats import FrameFormat
+from tsrnn.frames.joint import channel_ids
 from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
@@ -21,7 +22,7 @@ from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
-from tsrnn.panel import Panel, PanelCovariates
+from tsrnn.panel import Panel, PanelCovariates, thing_ids
 from tsrnn.saving.jsontext import encode
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     """
     memory, skill = forecaster.memory_, forecaster.skill_
     panel, reading = memory.panel, memory.reading
+    ids = thing_ids(panel.ids, panel.channels)
     config = {
         "estimator": ESTIMATOR,
         "params": {
@@ -61,7 +63,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "best_step": forecaster.best_step_,
         "history": forecaster.history_.to_dict("list"),
         "skill": None if skill is None else skill.to_dict(),
-        "ids": {"dtype": str(panel.ids.dtype), "values": panel.ids.astype(object).tolist()},
+        "ids": {"dtype": str(ids.dtype), "values": ids.astype(object).tolist()},
     }
     arrays = {
         f"network.{name}": tensor.detach().numpy()
@@ -128,10 +130,11 @@ def from_stored(
     panel = Panel(
         arrays["values"],
         arrays["indptr"],
-        ids,
+        channel_ids(ids, forecaster.format_) if plan.channels > 1 else ids,
         arrays["times"],
         forecaster.axis_,
         covariates=covariates,
+        channels=plan.channels,
     )
     state = tuple(
         torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state.")

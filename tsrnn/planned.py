@@ -49,6 +49,7 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
         covariates=plan_covariates(panel, forecaster.format_.covariates),
         loss_at=_loss_at(forecaster),
         teacher_forcing=forecaster.teacher_forcing,
+        channels=panel.channels,
     )
 
 

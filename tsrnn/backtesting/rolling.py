@@ -98,7 +98,7 @@ def backtest(
     columns = interval_columns(level, quantiles)
     forecaster._check_parameters()  # noqa: SLF001
     panel, format_ = forecaster._read(df, static_df=static_df)  # noqa: SLF001
-    format_.check_names({"cutoff", "actual", "forecast", *columns})
+    format_.check_names({"cutoff"} | format_.names_by_target(("actual", "forecast", *columns)))
     model = clone(forecaster)
     if model.horizon is None:
         model.set_params(horizon=panel.axis.horizon if horizon is None else horizon)
@@ -163,6 +163,7 @@ def _windows(panel: Panel, *, horizon: int, n_windows: int, step: int) -> list[W
     for number, window in enumerate(windows):
         first = panel.indptr[:-1][window.series]
         some = seen[first + window.known] > seen[first]
+        some = some.reshape(-1, panel.channels).any(1).repeat(panel.channels)
         windows[number] = Window(window.series[some], window.known[some], horizon)
     if not all(len(window.series) for window in windows):
         raise DataError(

@@ -47,6 +47,9 @@ def read_future(
     DataError
         A row or a value is missing; the message lists the first of them.
     """
+    if panel.channels > 1:  # they have it in common
+        known = read_future(future_df, panel.things(), form, needed=needed, wanted=wanted)
+        return known.repeat(panel.channels, 0)
     if panel.covariates is None:
         raise ValueError("future covariates need a panel with covariates")
     stamps = panel.axis.future(panel.last_times, wanted)
@@ -67,6 +70,7 @@ def make_future(panel: Panel, form: FrameFormat, horizon: int) -> Any:
 
     See :meth:`tsrnn.RNNForecaster.make_future`.
     """
+    panel = panel.things()
     stamps = panel.axis.future(panel.last_times, horizon)
     columns: dict[Any, np.ndarray] = {}
     known = np.full((*stamps.shape, len(form.covariates.future)), np.nan)
@@ -75,7 +79,7 @@ def make_future(panel: Panel, form: FrameFormat, horizon: int) -> Any:
         known[:, : came.shape[1]] = came
     for i, column in enumerate(form.covariates.future):
         columns[column.name] = _decoded(column, known[:, :, i])
-    return form.write(panel.ids, stamps, panel.axis, columns)
+    return form.write_rows(panel.ids, stamps, panel.axis, columns)
 
 
 def covariate_values(panel: Panel, form: FrameFormat) -> dict[Any, np.ndarray]:

@@ -267,9 +267,9 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
             f"learning needs at least 3 rows. Give longer series."
         )
     test = np.flatnonzero(choose < lengths)
-    return Split(
-        train, choose, _validation_origins(train, choose, horizon), Origins(test, choose[test])
-    )
+    every = panel.channels
+    origins = _validation_origins(train[::every], choose[::every], horizon)
+    return Split(train, choose, origins.of_channels(every), Origins(test, choose[test]))
 
 
 def _rows_that_choose(lengths: np.ndarray, horizon: int) -> np.ndarray:
