@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from tsrnn.exceptions import DataError, NotFittedError
 from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future, read_panel
 from tsrnn.frames.beside import place
+from tsrnn.frames.newcomers import read_newcomers
 from tsrnn.intervals import interval_columns
 from tsrnn.listeners import FitListener, listeners_of
 from tsrnn.parameters import check_integer
@@ -145,7 +146,9 @@ class Forecaster(BaseEstimator, ABC):
             Series, time and the columns of ``future_covariates`` for the steps to forecast
             (:meth:`make_future` makes it); not needed where rows without a target follow the history.
         static_df : frame, optional
-            The columns of ``static_covariates``, one row for each series of ``df``.
+            The columns of ``static_covariates``, one row for each series of ``df``. Without ``df``: of
+            series that have no history, which are forecast from these attributes alone (a cold start)
+            after the newest fitted row, or from their first row in ``future_df`` on.
 
         Returns
         -------
@@ -159,9 +162,14 @@ class Forecaster(BaseEstimator, ABC):
         columns = interval_columns(level, quantiles)
         self.format_.check_names(self.format_.names_by_target(columns))
         probabilities = tuple(sorted(set(columns.values())))
-        panel = self._history(df, static_df)
-        ahead = self._ahead(panel, future_df, needed=horizon)
-        forecast = self._say(None if df is None else panel, horizon, probabilities, ahead)
+        if df is None and static_df is not None and self.format_.covariates.static:
+            panel = self._newcomers(static_df, future_df, horizon)
+            ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
+            forecast = self._forecast_newcomers(panel, horizon, probabilities, ahead)
+        else:
+            panel = self._history(df, static_df)
+            ahead = self._ahead(panel, future_df, needed=horizon)
+            forecast = self._say(None if df is None else panel, horizon, probabilities, ahead)
         times = self.axis_.future(panel.last_times, horizon)
         written = {"forecast": forecast.point}
         for name, probability in columns.items():
@@ -258,10 +266,35 @@ class Forecaster(BaseEstimator, ABC):
             )
         return self._history_tail()
 
-    def _ahead(self, panel: Panel, future_df: Any, *, needed: int) -> np.ndarray | None:
-        """Return the covariates of the steps to forecast; more than needed where they are known."""
+    def _newcomers(self, static_df: Any, future_df: Any, horizon: int) -> Panel:
+        """Return series without a history, where they can be forecast that far."""
+        self._check_newcomers(horizon)
+        fitted = self._history_tail()
+        return read_newcomers(static_df, future_df, self.format_, self.axis_, fitted=fitted)
+
+    def _check_newcomers(self, horizon: int) -> None:
+        """Raise where series without a history can't be forecast."""
+        raise NotImplementedError
+
+    def _forecast_newcomers(
+        self,
+        panel: Panel,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        ahead: np.ndarray | None,
+    ) -> Forecast:
+        """Forecast series without a history; for forecasters with static covariates."""
+        raise NotImplementedError
+
+    def _ahead(
+        self, panel: Panel, future_df: Any, *, needed: int, dates: bool = False
+    ) -> np.ndarray | None:
+        """Return the covariates of the steps to forecast; more than needed where they are known.
+
+        ``dates``: the times of ``future_df`` are of use without covariates, too.
+        """
         if not self.format_.covariates.future:
-            if future_df is not None:
+            if future_df is not None and not dates:
                 raise DataError(
                     "future_df needs columns that are named in future_covariates. Got none of these names. "
                     "Name them and fit, or leave out future_df."

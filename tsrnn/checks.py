@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
+from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.nn.cells import CELLS, fault_of_cell
 from tsrnn.nn.decoders import DECODERS, TEACHER_FORCING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_forecaster_parameters",
     "check_history",
+    "check_newcomers",
     "check_probabilities",
     "check_seed",
     "check_values",
@@ -246,6 +248,26 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
             f"Series {panel.ids[first]!r} has {panel.lengths[first]} rows (the first of {len(short)} short "
             f"series); with fewer than {need} its forecast leans on the last value.",
             DataWarning,
+        )
+
+
+def check_newcomers(forecaster: RNNForecaster, horizon: int) -> None:
+    """Refuse series without a history where nothing was learned that could forecast them."""
+    panel = forecaster.memory_.panel
+    if panel.channels > 1:
+        raise DataError(
+            "Series without a history are forecast for one target. Got several in target_col. Fit each by itself, or "
+            "give df with a history."
+        )
+    if forecaster.cold_ is None:
+        raise DataError(
+            f"Forecasting series without a history is learned from at least {FEWEST_SERIES} series. Got {len(panel)} "
+            "at fit. Give df with a history of the new series, or fit on more."
+        )
+    if horizon > forecaster.horizon_:
+        raise DataError(
+            f"Series without a history are forecast up to the fitted horizon of {forecaster.horizon_} steps. Got "
+            f"horizon={horizon}. Fit with a longer horizon."
         )
 
 

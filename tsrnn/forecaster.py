@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tsrnn.base import Forecast, Forecaster
 from tsrnn.checks import (
     check_forecaster_parameters,
     check_history,
+    check_newcomers,
     check_probabilities,
     check_seed,
     check_values,
@@ -24,8 +26,10 @@ from tsrnn.frames import CovariateColumns
 from tsrnn.inference import Memory, Reading, read_origins, torch_settings
 from tsrnn.intervals import interval_columns
 from tsrnn.learning import Learner
+from tsrnn.learning.cold import learn_cold
 from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
+from tsrnn.nn.cold import ColdNetwork
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
 from tsrnn.planned import custom_cells, plan_forecasting, plan_network, plan_training
@@ -155,6 +159,9 @@ class RNNForecaster(Forecaster):
         Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
     best_step_ : int
         Step of the weights kept (0: the mixture of reference forecasts was not improved).
+    cold_ : ColdNetwork or None
+        Forecasts series that have no history, where static covariates are named and there are enough
+        series to learn it from.
     skill_ : Skill or None
         The standing against naive forecasts on rows that chose nothing; None where there were too few.
 
@@ -279,6 +286,7 @@ class RNNForecaster(Forecaster):
 
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
+        start = time.monotonic()
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
         self.seed_ = draw_seed(self.random_state)
@@ -297,6 +305,14 @@ class RNNForecaster(Forecaster):
             self.network_, self.best_step_ = learned.network, learned.best_step
             self.history_, self.skill_ = learned.history, learned.skill
             self.memory_ = self._remember(panel)
+            self.cold_ = learn_cold(
+                panel,
+                self.network_,
+                horizon=self.horizon_,
+                quantiles=self.network_.plan.quantiles,
+                seed=self.seed_,
+                deadline=None if self.max_time is None else start + self.max_time,
+            )
         warn_without_skill(self.skill_, panel)
 
     def _remember(self, panel: Panel) -> Memory:
@@ -326,6 +342,22 @@ class RNNForecaster(Forecaster):
         check_history(panel, self.plan_)
         origins = Origins(np.arange(len(panel)), panel.lengths)
         return read_origins(self.network_, panel, origins, context=self.plan_.context)
+
+    def _check_newcomers(self, horizon: int) -> None:
+        check_newcomers(self, horizon)
+
+    def _forecast_newcomers(
+        self,
+        panel: Panel,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        ahead: np.ndarray | None,
+    ) -> Forecast:
+        check_probabilities(self.network_.plan, probabilities, "level and quantiles")
+        with torch_settings(), torch.inference_mode():
+            network = cast(ColdNetwork, self.cold_)
+            point, quantiles = self.forecasting_.cold(network, panel, ahead, probabilities)
+        return Forecast(point[:, :horizon], quantiles[:, :horizon])
 
     def _history_tail(self) -> Panel:
         return self.memory_.panel

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tsrnn.nn.cold import ColdNetwork
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.paths import block_paths, shift_paths, stratified_uniforms
@@ -216,6 +217,27 @@ class Forecasting:
                     asked[None, None, :],
                 )
         bounded = self._bounded(said)
+        return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
+    def cold(
+        self,
+        network: ColdNetwork,
+        panel: Panel,
+        ahead: np.ndarray | None,
+        probabilities: tuple[float, ...],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return medians and quantiles of series without a history, of the steps of the fitted horizon.
+
+        ``ahead`` are their covariates known in advance, shape (series, step, column).
+        """
+        if panel.covariates is None:
+            raise ValueError("a cold start needs a panel with covariates")
+        if ahead is None:
+            ahead = np.empty((len(panel), network.plan.horizon, 0))
+        asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
+        static, known = torch.from_numpy(panel.covariates.static), torch.from_numpy(ahead)
+        head = network(static, known[:, : network.plan.horizon])
+        bounded = self._bounded(network.quantiles(head, asked[None, None, :]))
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
 
     def paths(

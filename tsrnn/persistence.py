@@ -18,6 +18,7 @@ from tsrnn.inference import Forecasting, Memory, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
 from tsrnn.nn.cells import CELLS, Cell
+from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
@@ -63,12 +64,16 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "best_step": forecaster.best_step_,
         "history": forecaster.history_.to_dict("list"),
         "skill": None if skill is None else skill.to_dict(),
+        "cold": None if forecaster.cold_ is None else forecaster.cold_.plan.to_dict(),
         "ids": {"dtype": str(ids.dtype), "values": ids.astype(object).tolist()},
     }
     arrays = {
         f"network.{name}": tensor.detach().numpy()
         for name, tensor in forecaster.network_.state_dict().items()
     }
+    if forecaster.cold_ is not None:
+        cold = forecaster.cold_.state_dict()
+        arrays |= {f"cold.{name}": tensor.detach().numpy() for name, tensor in cold.items()}
     arrays |= {f"state.{i}": part.numpy() for i, part in enumerate(reading.state)}
     arrays |= {
         "rows": reading.rows.numpy(),
@@ -114,13 +119,11 @@ def from_stored(
         network = NetworkEnsemble(
             [ForecastNetwork(plan, custom_cells) for _ in range(config["members"])]
         )
-    weights = {
-        name.removeprefix("network."): torch.tensor(array)
-        for name, array in arrays.items()
-        if name.startswith("network.")
-    }
-    network.load_state_dict(weights, assign=True)
-    forecaster.network_ = network
+        cold = None if config.get("cold") is None else ColdNetwork(ColdPlan(**config["cold"]))
+    network.load_state_dict(_weights(arrays, "network."), assign=True)
+    if cold is not None:
+        cold.load_state_dict(_weights(arrays, "cold."), assign=True)
+    forecaster.network_, forecaster.cold_ = network, cold
     ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
     covariates = read = None
     if "read" in arrays:
@@ -155,6 +158,14 @@ def _own_cell(name: str, custom_cells: Mapping[str, type[Cell]]) -> dict[str, An
             f"custom_cells={{{name!r}: {name}}}, where {name} is the class it was fitted with."
         )
     return {"cell": custom_cells[name]}
+
+
+def _weights(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): torch.tensor(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _is_plain(value: Any) -> bool:

@@ -18,7 +18,7 @@ from tsrnn.panel import Panel
 from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Correction", "Validation", "calibrate", "correct"]
+__all__ = ["Correction", "Validation", "calibrate", "conformal_widening", "correct"]
 
 PIT_GRID = 201
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
@@ -177,7 +177,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         stretches = len(np.unique(validation.stretch))
         share = (stretches - 1) / (stretches + 3)
         trained = network.output.trained(head)
-        widening = _widening(network.output, error, trained, head.location) ** share
+        widening = conformal_widening(network.output, error, trained, head.location) ** share
         network.output.widen(widening)
     grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
     curve = network.quantiles(head, grid[None, None, :]).contiguous()
@@ -203,7 +203,9 @@ def correct(network: ForecastNetwork, correction: Correction) -> None:
     network.channel_factor.copy_(correction.channel_factor)
 
 
-def _widening(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> Tensor:
+def conformal_widening(
+    output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor
+) -> Tensor:
     """Return the factor on the distance of each quantile from the median that validation asks for."""
     offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
     ratio = error.unsqueeze(-1) / offset
