@@ -68,7 +68,7 @@ def test_a_new_series_is_forecast_at_the_level_of_its_category(fitted):
 
 
 def test_an_unknown_category_has_the_pooled_distribution(fitted, frame):
-    with pytest.warns(DataWarning, match="not fitted, the first 'huge'"):
+    with pytest.warns(DataWarning, match=r"not fitted, the first 'huge'"):
         said = fitted.predict(static_df=newcomers("huge"), level=80)
 
     low, high = frame["y"].quantile([0.1, 0.9])
@@ -192,26 +192,26 @@ def test_bounds_hold(frame):
 def test_a_series_with_a_history_is_refused(fitted):
     mixed = newcomers("small", "large").assign(unique_id=["new0", "s03"])
 
-    with pytest.raises(DataError, match="not fitted. Got 's03'"):
+    with pytest.raises(DataError, match=r"not fitted. Got 's03'"):
         fitted.predict(static_df=mixed)
 
 
 def test_too_few_series_are_said_to_be_too_few():
     model = small().fit(shops(series=6))
 
-    with pytest.raises(DataError, match="at least 20 series. Got 6 at fit"):
+    with pytest.raises(DataError, match=r"at least 20 series. Got 6 at fit"):
         model.predict(static_df=newcomers("small"))
 
 
 def test_a_horizon_beyond_the_fitted_one_is_refused(fitted):
-    with pytest.raises(DataError, match="up to the fitted horizon of 4 steps. Got horizon=5"):
+    with pytest.raises(DataError, match=r"up to the fitted horizon of 4 steps. Got horizon=5"):
         fitted.predict(static_df=newcomers("small"), horizon=5)
 
 
 def test_attributes_that_are_missing_are_named(fitted):
     with pytest.raises(DataError, match="'kind' "):
         fitted.predict(static_df=newcomers("small")[["unique_id"]])
-    with pytest.raises(DataError, match="several for 'new0'"):
+    with pytest.raises(DataError, match=r"several for 'new0'"):
         fitted.predict(static_df=newcomers("small", "small").assign(unique_id="new0"))
 
 
@@ -226,5 +226,5 @@ def test_without_static_covariates_there_is_nothing_to_begin_with(frame):
 def test_several_targets_are_refused(frame):
     model = small(target_col=["y", "z"]).fit(frame.assign(z=frame["y"]))
 
-    with pytest.raises(DataError, match="one target. Got several"):
+    with pytest.raises(DataError, match=r"one target. Got several"):
         model.predict(static_df=newcomers("small"))
