@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tsrnn.calendars.features import FEATURES
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
 __all__ = [
+    "check_calendar",
     "check_forecaster_parameters",
     "check_history",
     "check_newcomers",
@@ -68,6 +70,8 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     _check_bounds(f.bounds)
     _check_covariates(f)
     _check_stack(f)
+    check_option("categorical", f.categorical, ("embedding", "one_hot"))
+    _check_calendar_features(f.calendar_features)
     if not (f.trainer_params is None or isinstance(f.trainer_params, Mapping)):
         raise ParameterError(
             f"The 'trainer_params' parameter must be a dict for pytorch_lightning.Trainer. Got {f.trainer_params!r}."
@@ -207,6 +211,28 @@ def _check_covariates(forecaster: RNNForecaster) -> None:
                     f"A column can be named once in the covariates. Got {name!r} in {named[name]} and {parameter}."
                 )
             named[name] = parameter
+
+
+def _check_calendar_features(features: object) -> None:
+    if features is None or features is False or (isinstance(features, str) and features == "auto"):
+        return
+    if isinstance(features, (list, tuple)):
+        wrong = [name for name in features if name not in FEATURES]
+        if not wrong and len(set(features)) == len(features):
+            return
+    raise ParameterError(
+        f"The 'calendar_features' parameter must be False, 'auto', or a list of different ones of {FEATURES}. "
+        f"Got {features!r}."
+    )
+
+
+def check_calendar(panel: Panel, features: object) -> None:
+    """Refuse features of the calendar for times that have none."""
+    if isinstance(features, (list, tuple)) and features and panel.axis.kind == "integer":
+        raise DataError(
+            f"calendar_features={features!r} needs datetimes or periods. Got integer times. Convert them with "
+            "pd.to_datetime, or leave it out."
+        )
 
 
 def check_values(panel: Panel, *, representation: str, output: str) -> None:

@@ -13,7 +13,9 @@ import pandas as pd
 import torch
 
 from tsrnn.base import Forecast, Forecaster
+from tsrnn.calendars.features import calendar_codes, with_calendar
 from tsrnn.checks import (
+    check_calendar,
     check_forecaster_parameters,
     check_history,
     check_newcomers,
@@ -145,6 +147,11 @@ class RNNForecaster(Forecaster):
     past_covariates, future_covariates, static_covariates : list of str, optional
         Columns that are known up to now, known in advance, or constant for each series. Numbers,
         booleans, or categories (text): those not fitted count as unknown. See docs/covariates.md.
+    categorical : {"embedding", "one_hot"}
+        How categories are read: as a few learned numbers, or an input for each.
+    calendar_features : False, "auto" or list of str
+        Where a stamp stands in its cycles, as sine and cosine, known in advance: of "hour", "weekday",
+        "day_of_year", "month". "auto": the day of the year of long daily or finer records.
     random_state : int, optional
         Seed of weights, windows and sampling noise. None draws one.
     verbose : int
@@ -225,6 +232,8 @@ class RNNForecaster(Forecaster):
         past_covariates: Sequence[str] | None = None,
         future_covariates: Sequence[str] | None = None,
         static_covariates: Sequence[str] | None = None,
+        categorical: str = "embedding",
+        calendar_features: bool | str | Sequence[str] = False,
         random_state: int | None = 0,
         verbose: int = 0,
     ) -> None:
@@ -271,6 +280,8 @@ class RNNForecaster(Forecaster):
         self.past_covariates = past_covariates
         self.future_covariates = future_covariates
         self.static_covariates = static_covariates
+        self.categorical = categorical
+        self.calendar_features = calendar_features
         self.random_state = random_state
         self.verbose = verbose
 
@@ -286,11 +297,13 @@ class RNNForecaster(Forecaster):
 
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
+        check_calendar(panel, self.calendar_features)
         start = time.monotonic()
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
         self.seed_ = draw_seed(self.random_state)
         self.forecasting_ = plan_forecasting(self)
+        given, panel = panel, with_calendar(panel, plan.calendar)
         learn = Learner(
             plan,
             plan_network(self, panel),
@@ -304,7 +317,7 @@ class RNNForecaster(Forecaster):
             learned = learn(panel, notify)
             self.network_, self.best_step_ = learned.network, learned.best_step
             self.history_, self.skill_ = learned.history, learned.skill
-            self.memory_ = self._remember(panel)
+            self.memory_ = self._remember(given)
             self.cold_ = learn_cold(
                 panel,
                 self.network_,
@@ -317,9 +330,13 @@ class RNNForecaster(Forecaster):
 
     def _remember(self, panel: Panel) -> Memory:
         with torch.inference_mode():
-            origins = Origins(np.arange(len(panel)), panel.lengths)
-            reading = read_origins(self.network_, panel, origins, context=self.plan_.context)
+            reading = self._read_histories(panel)
         return Memory(panel.tail(reading.rows.shape[1]), reading)
+
+    def _read_histories(self, panel: Panel) -> Reading:
+        panel = with_calendar(panel, self.plan_.calendar)
+        origins = Origins(np.arange(len(panel)), panel.lengths)
+        return read_origins(self.network_, panel, origins, context=self.plan_.context)
 
     # ---- predict ---------------------------------------------------------------------------
 
@@ -332,7 +349,8 @@ class RNNForecaster(Forecaster):
     ) -> Forecast:
         check_probabilities(self.network_.plan, probabilities, "level and quantiles")
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(panel).with_ahead(ahead)
+            reading = self._read_panel(panel)
+            reading = reading.with_ahead(self._dated(panel, horizon, ahead))
             point, quantiles = self.forecasting_(self.network_, reading, horizon, probabilities)
         return Forecast(point, quantiles)
 
@@ -340,8 +358,19 @@ class RNNForecaster(Forecaster):
         if panel is None:
             return self.memory_.reading
         check_history(panel, self.plan_)
-        origins = Origins(np.arange(len(panel)), panel.lengths)
-        return read_origins(self.network_, panel, origins, context=self.plan_.context)
+        return self._read_histories(panel)
+
+    def _dated(
+        self, panel: Panel | None, horizon: int, ahead: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Return the covariates of the steps ahead with the features of their stamps."""
+        names = self.plan_.calendar
+        if not names:
+            return ahead
+        last = (self.memory_.panel if panel is None else panel).last_times
+        steps = max(horizon, self.horizon_) if ahead is None else ahead.shape[1]
+        codes = calendar_codes(self.axis_, self.axis_.future(last, steps), names)
+        return codes if ahead is None else np.concatenate([ahead, codes], 2)
 
     def _check_newcomers(self, horizon: int) -> None:
         check_newcomers(self, horizon)
@@ -356,6 +385,7 @@ class RNNForecaster(Forecaster):
         check_probabilities(self.network_.plan, probabilities, "level and quantiles")
         with torch_settings(), torch.inference_mode():
             network = cast(ColdNetwork, self.cold_)
+            ahead = self._dated(panel, horizon, ahead)
             point, quantiles = self.forecasting_.cold(network, panel, ahead, probabilities)
         return Forecast(point[:, :horizon], quantiles[:, :horizon])
 
@@ -407,7 +437,8 @@ class RNNForecaster(Forecaster):
         ahead = self._ahead(panel, future_df, needed=horizon)
         seed = self.seed_ if random_state is None else int(random_state)
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(None if df is None else panel).with_ahead(ahead)
+            reading = self._read_panel(None if df is None else panel)
+            reading = reading.with_ahead(self._dated(panel, horizon, ahead))
             drawn = self.forecasting_.paths(
                 self.network_, reading, horizon, n_paths=n_paths, seed=seed
             )

@@ -107,6 +107,10 @@ class Panel:
         """Return the values of series ``i`` (a view)."""
         return self.values[self.indptr[i] : self.indptr[i + 1]]
 
+    def series_times(self, i: int) -> np.ndarray:
+        """Return the times of series ``i`` (a view)."""
+        return self.times[self.indptr[i] : self.indptr[i + 1]]
+
     def take_rows(self, start: np.ndarray, stop: np.ndarray) -> Panel:
         """Return the panel of rows ``start[i]:stop[i]`` (within each series), series kept in order.
 

@@ -81,9 +81,11 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "times": panel.times,
         "indptr": panel.indptr,
     }
-    if panel.covariates is not None and reading.covariates is not None:
+    if panel.covariates is not None:
         arrays |= {f"covariates.{name}": getattr(panel.covariates, name) for name in COVARIATES}
-        arrays["read"] = reading.covariates.past.numpy()
+    if reading.covariates is not None:
+        read = reading.covariates._asdict()
+        arrays |= {f"read.{name}": part.numpy() for name, part in read.items()}
     return config, arrays
 
 
@@ -126,10 +128,10 @@ def from_stored(
     forecaster.network_, forecaster.cold_ = network, cold
     ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
     covariates = read = None
-    if "read" in arrays:
-        columns = {name: arrays[f"covariates.{name}"] for name in COVARIATES}
-        covariates = PanelCovariates(**columns)
-        read = Covariates(*map(torch.tensor, (arrays["read"], columns["ahead"], columns["static"])))
+    if "covariates.future" in arrays:
+        covariates = PanelCovariates(**{name: arrays[f"covariates.{name}"] for name in COVARIATES})
+    if "read.past" in arrays:
+        read = Covariates(**_weights(arrays, "read."))
     panel = Panel(
         arrays["values"],
         arrays["indptr"],

@@ -84,6 +84,7 @@ def learn_cold(
         min(32, network.plan.encoder.hidden_size),
         quantiles,
         log=_works_on_logarithms(starts.values, wanted=network.plan.log),
+        one_hot=plan.one_hot,
     )
     embedded = cast(CovariateInputs, network.members[0].covariates)
     order = np.random.default_rng(seed).permutation(len(starts))

@@ -27,6 +27,7 @@ class ColdPlan:
     quantiles : tuple of float
     log : bool
         Work on logarithms.
+    one_hot : bool
     """
 
     static: tuple[Column, ...]
@@ -35,6 +36,7 @@ class ColdPlan:
     hidden_size: int
     quantiles: tuple[float, ...]
     log: bool
+    one_hot: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""
@@ -61,8 +63,8 @@ class ColdNetwork(nn.Module):
     def __init__(self, plan: ColdPlan) -> None:
         super().__init__()
         self.plan = plan
-        self.static = ColumnEncoder(plan.static)
-        self.future = ColumnEncoder(plan.future)
+        self.static = ColumnEncoder(plan.static, one_hot=plan.one_hot)
+        self.future = ColumnEncoder(plan.future, one_hot=plan.one_hot)
         size = plan.hidden_size
         self.start = nn.Linear(self.static.complete_size, size)
         read = self.static.complete_size + self.future.complete_size + 1
