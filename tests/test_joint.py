@@ -380,3 +380,16 @@ def test_a_series_has_no_columns_for_several_targets(frame):
 def test_a_column_that_is_written_is_refused_as_a_name(frame):
     with pytest.raises(DataError, match="'forecast-lead'"):
         small(id_col="forecast-lead").fit(frame.rename(columns={"unique_id": "forecast-lead"}))
+
+
+def test_tracking_shows_the_channels_and_an_example_that_can_be_forecast(fitted, frame):
+    from tsrnn.tracking.record import head_frame, past_frame
+
+    panel, _ = fitted._read(frame)
+    example = past_frame(fitted)
+
+    assert head_frame(panel)["id"].unique().tolist()[0] == "s0 lead"
+    assert list(example.columns) == ["unique_id", "ds", *TARGETS]
+    expected = frame[frame["unique_id"] == "s0"].tail(len(example)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(example, expected[example.columns], check_dtype=False)
+    assert len(fitted.predict(example)) == HORIZON

@@ -103,6 +103,13 @@ class Panel:
         """Time of the newest row of each series, shape (series,)."""
         return self.times[self.indptr[1:] - 1]
 
+    @property
+    def labels(self) -> pd.Index:
+        """Names of the series in one word each: of channels, the thing and the channel."""
+        if isinstance(self.ids, pd.MultiIndex):
+            return pd.Index([f"{thing} {channel}" for thing, channel in self.ids])
+        return self.ids
+
     def series(self, i: int) -> np.ndarray:
         """Return the values of series ``i`` (a view)."""
         return self.values[self.indptr[i] : self.indptr[i + 1]]

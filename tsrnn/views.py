@@ -76,7 +76,7 @@ def draw_forecast(
     from tsrnn.plotting import plot_forecast  # loads matplotlib
 
     axis, form = forecaster.axis_, forecaster.format_
-    ids = _drawn_ids(panel.ids)
+    ids = panel.labels
     target = "y" if form.target_name is None else str(form.target_name)
     target = "y" if target in {"unique_id", "ds", "forecast"} else target
     past = _stamped(ids, panel.lengths, axis.to_index(panel.times))
@@ -90,13 +90,6 @@ def draw_forecast(
         ahead[name] = forecast.quantiles[:, :, probabilities.index(probability)].ravel()
     id_col = None if form.single and panel.channels == 1 else "unique_id"
     return plot_forecast(past, ahead, id_col=id_col, target_col=target, **how)
-
-
-def _drawn_ids(ids: pd.Index) -> pd.Index:
-    """Return what a picture calls the series: channels by series and target."""
-    if isinstance(ids, pd.MultiIndex):
-        return pd.Index([f"{thing} {target}" for thing, target in ids])
-    return ids
 
 
 def _stamped(ids: pd.Index, lengths: np.ndarray, stamps: pd.Index) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
     plain = isinstance(time, pd.DatetimeIndex) and time.tz is None
     return pd.DataFrame(
         {
-            "id": panel.ids[series].astype(str),
+            "id": panel.labels[series].astype(str),
             "time": time if plain else time.astype(str),
             "value": panel.values[:rows].astype(np.float64),
         }
