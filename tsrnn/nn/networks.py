@@ -425,7 +425,9 @@ class ForecastNetwork(nn.Module):
     def _newest(self, state: State) -> Tensor:
         """Return what the encoder says at the newest step, as each row sees it, (batch, 1, output)."""
         hidden = state[0][-1].unsqueeze(1)
-        return hidden if self.channels is None else self.channels.each(hidden[:: self.plan.channels])
+        return (
+            hidden if self.channels is None else self.channels.each(hidden[:: self.plan.channels])
+        )
 
     def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Rows:
         rows = self.plan.look_back + self.plan.patch
