@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := gluonts pytorch_forecasting neuralforecast darts
 
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-peers ui clean
+.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-peers soak ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -37,6 +37,7 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/latency.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cells.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/state.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
 bench-decoders: $(STAMP)  ## the decoders side by side; goes on where it was stopped
@@ -47,6 +48,11 @@ bench-accuracy: $(STAMP)  ## public benchmarks beside published figures; hours, 
 
 bench-peers: $(STAMP) $(PEERS:%=.peers/%/.installed)  ## the same sets with other libraries: hours; goes on where it was cut
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --write docs/benchmarks.md
+
+soak: $(STAMP)  ## kill pipelines at every step and at random, 20 fresh stores: hours
+	$(BIN)/python tests/soak/kills.py
+	$(BIN)/python tests/soak/kills.py --random 100
+	$(BIN)/python tests/soak/fresh.py --stores 20
 
 docs: $(STAMP)  ## the pages as a site, in site/
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt

@@ -1,4 +1,4 @@
-"""The rows of a run: from a data set or a file, cut to what was known at a time."""
+"""The rows of a run: from a data set, files or a database, cut to what was known at a time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pandas as pd
 
 from tsrnn.exceptions import DataError, SpecError
 
+from .sql import read_rows
 from .strict import hint
 
 if TYPE_CHECKING:
-    from .spec import DataSpec
+    from .sections import DataSpec
 
-__all__ = ["load"]
+__all__ = ["as_time", "load"]
 
 
 def load(data: DataSpec, *, as_of: str | None = None) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def load(data: DataSpec, *, as_of: str | None = None) -> pd.DataFrame:
     Parameters
     ----------
     data : DataSpec
-        Loader or file, and what to keep of it.
+        Loader, files or query, and what to keep of it.
     as_of : str, optional
         Last time to keep; all when not given.
 
@@ -37,9 +38,14 @@ def load(data: DataSpec, *, as_of: str | None = None) -> pd.DataFrame:
     SpecError
         There is no such loader, or it takes other arguments.
     DataError
-        The file can't be read, or no rows are left.
+        A file or the database can't be read, or no rows are left.
     """
-    frame = _read_loader(data) if data.path is None else _read_file(data)
+    if data.loader is not None:
+        frame = _read_loader(data)
+    elif data.query is not None:
+        frame = _with_times(read_rows(data, as_of=as_of), data)
+    else:
+        frame = _read_files(data)
     if data.series is not None:
         frame = _keep_series(frame, data)
     if data.start is not None or as_of is not None:
@@ -68,25 +74,46 @@ def _read_loader(data: DataSpec) -> pd.DataFrame:
         raise DataError(f"data.loader {data.loader!r}: {error}") from error
 
 
-def _read_file(data: DataSpec) -> pd.DataFrame:
-    path = Path(str(data.path))
+def _read_files(data: DataSpec) -> pd.DataFrame:
+    paths = list(dict.fromkeys(path for text in data.paths for path in _matching(text)))
+    frames = [_read_file(path, data) for path in paths]
+    for path, frame in zip(paths, frames, strict=True):
+        if set(frame.columns) != set(frames[0].columns):
+            raise DataError(
+                f"All files of data.path must have the same columns. Got {list(frames[0].columns)} in "
+                f"{str(paths[0])!r} and {list(frame.columns)} in {str(path)!r}."
+            )
+    return _with_times(pd.concat(frames, ignore_index=True), data)
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Return the files of ``pattern`` by name; a plain path is itself, there or not."""
+    if not any(letter in pattern for letter in "*?["):
+        return [Path(pattern)]
+    start = Path(pattern).anchor
+    found = sorted(Path(start or ".").glob(str(Path(pattern).relative_to(start))))
+    if not found:
+        raise DataError(f"No file matches data.path {pattern!r} in {str(Path.cwd())!r}.")
+    return found
+
+
+def _read_file(path: Path, data: DataSpec) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
             return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
         text = {data.id_col: str} if data.id_col else None  # "007" stays "007"
-        frame = pd.read_csv(path, dtype=text)
+        return pd.read_csv(path, dtype=text)
     except OSError as error:
         raise DataError(
             f"Can't read data.path {str(path)!r}: {error.strerror or error}."
         ) from error
     except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise DataError(f"data.path {str(path)!r} is no readable table: {error}") from error
-    return _with_times(frame, data)
 
 
 def _with_times(frame: pd.DataFrame, data: DataSpec) -> pd.DataFrame:
-    """Return ``frame`` with the time column of a CSV read as dates (ISO 8601) where it is text."""
+    """Return ``frame`` with the time column read as dates (ISO 8601) where it is text."""
     column = data.time_col
     if column is None:
         texts = [name for name in frame.columns if pd.api.types.is_string_dtype(frame[name])]
@@ -94,14 +121,14 @@ def _with_times(frame: pd.DataFrame, data: DataSpec) -> pd.DataFrame:
     if (
         column is None
         or column not in frame.columns
-        or pd.api.types.is_numeric_dtype(frame[column])
+        or not pd.api.types.is_string_dtype(frame[column])
     ):
         return frame
     try:
         return frame.assign(**{column: pd.to_datetime(frame[column], format="ISO8601")})
     except ValueError as error:
         raise DataError(
-            f"The time column {column!r} of {data.path!r} must hold ISO dates such as 2024-12-31 or "
+            f"The time column {column!r} of {data.path or data.query!r} must hold ISO dates such as 2024-12-31 or "
             f"2024-12-31T18:30. {error}"
         ) from error
 
@@ -133,7 +160,7 @@ def _keep_times(
     for word, bound in (("data.start", start), ("--as-of", stop)):
         if bound is None:
             continue
-        limit = _bound(bound, times, word)
+        limit = as_time(bound, times, word)
         frame = frame[times >= limit] if bound is start else frame[times <= limit]
         times = frame[column]
     return frame
@@ -148,8 +175,8 @@ def _only_time(frame: pd.DataFrame) -> str:
     return str(found[0])
 
 
-def _bound(value: str | int, times: pd.Series, word: str) -> Any:
-    """Return ``value`` as a time comparable with ``times``; a plain date means the whole day."""
+def as_time(value: str | int, times: pd.Series, word: str) -> Any:
+    """Return ``value`` as a time comparable with ``times``; a plain --as-of means the whole day."""
     try:
         if pd.api.types.is_numeric_dtype(times):
             return int(value)

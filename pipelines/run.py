@@ -1,34 +1,40 @@
-"""The order of a run: load, check, backtest, fit, forecast, write; each step logged to MLflow."""
+"""Run a pipeline for a date: once, whatever happens on the way.
+
+A date is worked on under the lock of its pipeline, step by step (``day``); each step leaves a record
+(``ledger``), so that a run that was killed is gone on with. A date that is finished is answered from
+its records.
+"""
 
 from __future__ import annotations
 
+import shutil
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import tsrnn
-from tsrnn.exceptions import SkillWarning, TsrnnError
+from tsrnn.exceptions import TsrnnError
 
 from . import steps
+from .cron import trigger
+from .day import Day
 from .files import write_text
+from .ledger import Ledger
 from .load import load
-from .report import describe_data, describe_run, describe_scores
-from .ui import experiment_page
+from .lock import hold
+from .report import Story, describe_run
 
 if TYPE_CHECKING:
-    from tsrnn.backtesting import BacktestResult
-    from tsrnn.forecaster import RNNForecaster
-    from tsrnn.tracking import TrackedRun
-
     from .spec import PipelineSpec
-    from .steps import DataSummary
 
-__all__ = ["PipelineResult", "check_pipeline", "run_pipeline"]
+__all__ = ["WAIT", "PipelineResult", "check_pipeline", "run_pipeline"]
+
+WAIT = 600.0
+"""Seconds that a run waits for another one of the same pipeline."""
 
 
 @dataclass(frozen=True)
@@ -39,42 +45,56 @@ class PipelineResult:
     ----------
     spec : PipelineSpec
         What was run.
-    data : DataSummary
-        What the gate found.
-    history : pandas.DataFrame
-        The rows that were learned from.
-    backtest : BacktestResult
-        Model and baselines at the cutoffs.
-    forecast : pandas.DataFrame
-        Id, time, ``forecast`` and the columns of the levels.
-    forecaster : RNNForecaster
-        Fitted on all rows.
-    files : dict of str to Path
-        What was written.
-    runs : pandas.DataFrame
-        The finished runs of the experiment, newest first, this one on top; empty where MLflow could
-        not be reached.
-    page : str or None
-        Address of the comparison while ``tsrnn ui`` runs, or on the MLflow server.
-    seconds : float
-        Wall-clock time of the whole run.
+    as_of : str
+        For which date.
+    outcome : {"promoted", "kept", "refused"}
+        The model of this date became champion; it did not; the gate let nothing forecast.
+    words : str
+        Why, as a sentence.
+    run_id : str or None
+        The run in MLflow; None where it could not be reached.
+    report : str
+        What ``tsrnn pipeline run`` prints.
+    is_new : bool
+        False where the date had been finished before, and nothing was done.
     """
 
     spec: PipelineSpec
-    data: DataSummary
-    history: pd.DataFrame
-    backtest: BacktestResult
-    forecast: pd.DataFrame
-    forecaster: RNNForecaster
-    files: dict[str, Path]
-    runs: pd.DataFrame
-    page: str | None
-    seconds: float
+    as_of: str
+    outcome: str
+    words: str
+    run_id: str | None
+    report: str
+    is_new: bool
+
+    @property
+    def folder(self) -> Path:
+        """The results of this date."""
+        return Ledger(self.spec.folder, self.as_of).folder
+
+    @property
+    def forecast(self) -> pd.DataFrame | None:
+        """Id, time, ``forecast`` and the columns of the levels; None where the gate refused."""
+        file = self.folder / "forecast.parquet"
+        return pd.read_parquet(file) if file.is_file() else None
+
+    @property
+    def scores(self) -> pd.DataFrame | None:
+        """Model and baselines in the backtest; None where no fit was due."""
+        file = self.folder / "scores.csv"
+        return pd.read_csv(file, index_col=0) if file.is_file() else None
+
+    @property
+    def forecaster(self) -> Any:
+        """The model that made the newest forecast of the pipeline."""
+        return tsrnn.load(self.spec.folder / "model")
 
 
-def check_pipeline(spec: PipelineSpec, *, as_of: str | None = None) -> DataSummary:
+def check_pipeline(spec: PipelineSpec, *, as_of: str | None = None) -> steps.DataSummary:
     """Load and check what ``spec`` names; nothing is trained or written."""
     forecaster = steps.make_forecaster(spec)
+    if spec.schedule is not None:
+        trigger(spec.schedule)
     return steps.check(forecaster, load(spec.data, as_of=as_of))
 
 
@@ -82,16 +102,22 @@ def run_pipeline(
     spec: PipelineSpec,
     *,
     as_of: str | None = None,
+    wait: float = WAIT,
+    again: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> PipelineResult:
-    """Run ``spec`` from data to forecast, as one MLflow run.
+    """Run ``spec`` for a date, from data to forecast, as one MLflow run.
 
     Parameters
     ----------
     spec : PipelineSpec
         See :func:`tsrnn.pipelines.spec.read_spec`.
     as_of : str, optional
-        Last time to use; all rows when not given.
+        Last time to use, and the date of the run; that of the newest row when not given.
+    wait : float, default 600
+        Seconds to wait where another run holds the pipeline.
+    again : bool, default False
+        Run a finished date anew, as a new run in MLflow.
     announce : callable, optional
         Gets one line per finished step.
 
@@ -105,87 +131,100 @@ def run_pipeline(
         The spec can't be used.
     DataError
         The data can't be used.
+    TimeoutError
+        Another run holds the pipeline.
     OSError
         A result can't be written; the earlier file is still there.
 
     Notes
     -----
-    An error after the data were checked ends the MLflow run as FAILED; where MLflow can't be
-    reached the run goes on without it (TrackingWarning).
+    An error after the data were checked ends the MLflow run as FAILED; the next try goes on with both,
+    date and run. Where MLflow can't be reached the run goes on without it (TrackingWarning).
     """
-    from tsrnn.tracking import untracked
-
-    began = time.monotonic()
     say = announce or _nothing
-    forecaster = steps.make_forecaster(spec)
-    frame = load(spec.data, as_of=as_of)
-    data = steps.check(forecaster, frame)
-    say(f"data      {describe_data(spec.name, data)}")
+    if as_of is not None and not again and (known := _finished(spec, as_of)) is not None:
+        return known
+    with hold(spec.folder, wait=wait, announce=say):
+        frame = None
+        if as_of is None:
+            frame = load(spec.data)
+            as_of = steps.check(steps.make_forecaster(spec), frame).end
+        if not again and (known := _finished(spec, as_of)) is not None:
+            return known
+        ledger = Ledger(spec.folder, as_of)
+        ledger.begin(spec.digest, again=again)
+        day = Day(spec, ledger, frame, say)
+        try:
+            day.work()
+        except TsrnnError:
+            if ledger.read("ingest") is None:  # a date without rows is none
+                shutil.rmtree(ledger.folder)
+            raise
+        return _close(day)
 
-    tags = {"tsrnn.pipeline": spec.name, "tsrnn.as_of": as_of or data.end}
-    run_name = f"{spec.name} {as_of or data.end}"
-    with tsrnn.track(experiment=spec.experiment_name, run_name=run_name, tags=tags) as run:
-        with untracked(), warnings.catch_warnings():  # the run is about the model that is kept,
-            warnings.simplefilter("ignore", SkillWarning)  # and the backtest has its own verdict
-            result = steps.backtest(forecaster, frame, spec.backtest, level=spec.forecast.level)
-        say(f"backtest  {describe_scores(result)}  ({_since(began)})")
-        forecaster.fit(frame)
-        say(f"fit       on all rows  ({_since(began)})")
-        forecast = forecaster.predict(level=spec.forecast.level)
-        figures = steps.draw(frame, forecast, result, data, unit=spec.data.unit)
-        files = steps.write(
-            spec.folder,
-            forecast=forecast,
-            result=result,
-            figures=figures,
-            forecaster=forecaster,
-            table_format=spec.output.format,
-        )
-        say(f"forecast  {data.horizon} steps of {data.n_series} series  ({_since(began)})")
-        log_run(run, spec, result, files)
-    done = PipelineResult(
+
+def _finished(spec: PipelineSpec, as_of: str) -> PipelineResult | None:
+    """Return the result of a date that is finished, from its records."""
+    ledger = Ledger(spec.folder, as_of)
+    done = ledger.finished(spec.digest)
+    if done is None:
+        return None
+    _tidy(ledger)
+    report = (ledger.folder / "report.txt").read_text(encoding="utf-8")
+    return PipelineResult(
+        spec, as_of, done["outcome"], done["words"], done["run_id"], report, is_new=False
+    )
+
+
+def _close(day: Day) -> PipelineResult:
+    """Write the report, close the date and drop what only its steps needed."""
+    spec, ledger = day.spec, day.ledger
+    verdict = ledger.read("gate") or {}
+    run = ledger.read("run")
+    delivered = (ledger.read("deliver") or {"files": {}})["files"]
+    forecast = ledger.folder / "forecast.parquet"
+    story = Story(
         spec=spec,
-        data=data,
-        history=frame,
-        backtest=result,
-        forecast=forecast,
-        forecaster=forecaster,
-        files=files,
-        runs=_finished_runs(spec, run),
-        page=None if run.experiment_id is None else experiment_page(run.uri, run.experiment_id),
-        seconds=time.monotonic() - began,
+        as_of=ledger.as_of,
+        data=day.data,
+        history=day.frame,
+        scores=day.scores,
+        verdict=(ledger.read("backtest") or {}).get("verdict"),
+        notes={"Gate": verdict["words"], "Monitor": (ledger.read("monitor") or {})["words"]},
+        forecast=pd.read_parquet(forecast) if verdict["forecaster"] != "none" else None,
+        files={name: Path(path) for name, path in delivered.items()},
+        runs=_finished_runs(spec, day),
+        page=day.page,
+        seconds=time.monotonic() - day.began,
     )
-    write_text(spec.folder / "report.txt", describe_run(done))
-    return done
-
-
-def log_run(
-    run: TrackedRun, spec: PipelineSpec, result: BacktestResult, files: dict[str, Path]
-) -> None:
-    """Log the backtest beside what the fit has logged already: ``backtest/model/mase`` and so on."""
-    run.log_params(
-        {
-            "backtest/n_windows": spec.backtest.n_windows,
-            "backtest/step": spec.backtest.step,
-            "backtest/refit": spec.backtest.refit,
-        }
+    text = describe_run(story)
+    write_text(ledger.folder / "report.txt", text)
+    if delivered:
+        write_text(spec.folder / "report.txt", text)
+    run_id = None if run is None else run["run_id"]
+    ledger.close(
+        outcome=verdict["outcome"], words=verdict["words"], mae=verdict["mae"], run_id=run_id
     )
-    for method, row in result.scores.iterrows():
-        run.log_metrics({f"backtest/{method}/{name}": value for name, value in row.items()})
-    run.set_tags({"tsrnn.backtest": str(result.verdict)})
-    for name, path in files.items():
-        if name != "model":  # the fit has logged it, as MLflow serves it
-            run.log_artifact(path, "pipeline")
+    _tidy(ledger)
+    return PipelineResult(
+        spec, ledger.as_of, verdict["outcome"], verdict["words"], run_id, text, is_new=True
+    )
 
 
-def _finished_runs(spec: PipelineSpec, run: TrackedRun) -> pd.DataFrame:
+def _tidy(ledger: Ledger) -> None:
+    for name in ("twin", "champion", *(["model"] if ledger.read("upload") else [])):
+        shutil.rmtree(ledger.folder / name, ignore_errors=True)
+    (ledger.folder / "rows.parquet").unlink(missing_ok=True)
+
+
+def _finished_runs(spec: PipelineSpec, day: Day) -> pd.DataFrame:
     """Return the finished runs of the experiment; empty where the store does not answer."""
     from tsrnn.tracking import runs
 
-    if run.run_id is None or not run.is_on:
+    if day.page is None:
         return pd.DataFrame()
     try:
-        found = runs(spec.experiment_name, tracking_uri=run.uri)
+        found = runs(spec.experiment_name, tracking_uri=day.uri)
     except (TsrnnError, OSError):
         return pd.DataFrame()
     whole = found["tags.tsrnn.pipeline"] == spec.name
@@ -194,7 +233,3 @@ def _finished_runs(spec: PipelineSpec, run: TrackedRun) -> pd.DataFrame:
 
 def _nothing(message: str) -> None:
     """Announce to nobody."""
-
-
-def _since(began: float) -> str:
-    return f"{time.monotonic() - began:.0f} s"

@@ -2,144 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tsrnn.exceptions import ParameterError, SpecError
-from tsrnn.parameters import check_integer, check_option, check_real
 
+from .sections import (
+    BacktestSpec,
+    DataSpec,
+    FitSpec,
+    ForecastSpec,
+    GateSpec,
+    MonitorSpec,
+    OutputSpec,
+    ScheduleSpec,
+)
 from .strict import build, changed, parse
 
-__all__ = ["BacktestSpec", "DataSpec", "ForecastSpec", "OutputSpec", "PipelineSpec", "read_spec"]
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Where the rows come from and what their columns mean.
-
-    Parameters
-    ----------
-    loader : str, optional
-        Name of a set of :mod:`tsrnn.datasets` ("us_markets"). Either this or ``path`` is given.
-    arguments : dict, optional
-        Arguments of that loader: ``ids`` of a set, the parameters of a generator.
-    path : str, optional
-        A CSV or parquet file, relative to the folder the command runs in.
-    series : list, optional
-        Ids to keep; all when not given.
-    start : str, optional
-        First time to keep; all when not given.
-    id_col, time_col, target_col, freq, calendar : optional
-        As in :class:`tsrnn.RNNForecaster`; recognised from the data when not given.
-    unit : str, optional
-        Unit of the values, written at the axes of the plots.
-    """
-
-    loader: str | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
-    path: str | None = None
-    series: list[str | int] | None = None
-    start: str | int | None = None
-    id_col: str | None = None
-    time_col: str | None = None
-    target_col: str | None = None
-    freq: str | int | None = None
-    calendar: str | list[str] | None = None
-    unit: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.loader is None) == (self.path is None):
-            raise SpecError(
-                "data needs either 'loader' (a set of tsrnn.datasets) or 'path' (a CSV or parquet file). "
-                f"Got loader={self.loader!r} and path={self.path!r}."
-            )
-        if self.path is not None and Path(self.path).suffix.lower() not in {".csv", ".parquet"}:
-            raise SpecError(f"data.path must end in .csv or .parquet. Got {self.path!r}.")
-        if self.path is not None and self.arguments:
-            raise SpecError(
-                "data.arguments belong to data.loader. Remove them where data.path is given."
-            )
-
-
-@dataclass(frozen=True)
-class BacktestSpec:
-    """How the model is compared with the baselines before it is used.
-
-    Parameters
-    ----------
-    n_windows : int, default 5
-        Cutoffs, counted from the end of each series.
-    step : int, optional
-        Rows from one cutoff to the next; the horizon when not given.
-    refit : bool or int, default False
-        False fits once before the first cutoff, True at every cutoff, k at every k-th.
-    """
-
-    n_windows: int = 5
-    step: int | None = None
-    refit: bool | int = False
-
-    def __post_init__(self) -> None:
-        check_integer("backtest.n_windows", self.n_windows, low=1)
-        check_integer("backtest.step", self.step, low=1, optional=True)
-        if not isinstance(self.refit, bool):
-            check_integer("backtest.refit", self.refit, low=1)
-
-
-@dataclass(frozen=True)
-class ForecastSpec:
-    """What is forecast; the number of steps is ``model.horizon``.
-
-    Parameters
-    ----------
-    level : list of float, default [80, 95]
-        Central intervals in percent.
-    """
-
-    level: list[int | float] = field(default_factory=lambda: [80, 95])
-
-    def __post_init__(self) -> None:
-        for percent in self.level:
-            check_real("forecast.level", percent, low=0, high=100, closed="neither")
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """Where the results go.
-
-    Parameters
-    ----------
-    folder : str, optional
-        Folder of the newest results, relative to the folder the command runs in; ``runs/<name>``
-        when not given. Earlier ones stay in MLflow.
-    format : {"csv", "parquet"}, default "csv"
-        Kind of the forecast table.
-    """
-
-    folder: str | None = None
-    format: str = "csv"
-
-    def __post_init__(self) -> None:
-        check_option("output.format", self.format, ["csv", "parquet"])
+__all__ = ["PipelineSpec", "read_spec"]
 
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """One pipeline: data in, checked, backtested, fitted, forecast, written and tracked.
+    """One pipeline: data in, checked, backtested, fitted, judged, forecast, written and tracked.
 
     Parameters
     ----------
     name : str
-        Letters, digits, ``_``, ``-`` and ``.``; names the output folder and the experiment.
+        Letters, digits, ``_``, ``-`` and ``.``; names the output folder, the experiment and the
+        registered model.
     data : DataSpec
         Where the rows come from.
     model : dict, optional
         Parameters of :class:`tsrnn.RNNForecaster`.
-    backtest, forecast, output : optional
-        See :class:`BacktestSpec`, :class:`ForecastSpec`, :class:`OutputSpec`.
+    backtest, fit, gate, monitor, forecast, output, schedule : optional
+        See the classes of :mod:`tsrnn.pipelines.sections`.
+    register : bool, default True
+        Whether a model that passes the gate becomes the champion in MLflow's registry.
     experiment : str, optional
         MLflow experiment; ``name`` when not given.
     """
@@ -148,8 +52,13 @@ class PipelineSpec:
     data: DataSpec
     model: dict[str, Any] = field(default_factory=dict)
     backtest: BacktestSpec = field(default_factory=BacktestSpec)
+    fit: FitSpec = field(default_factory=FitSpec)
+    gate: GateSpec = field(default_factory=GateSpec)
+    monitor: MonitorSpec = field(default_factory=MonitorSpec)
     forecast: ForecastSpec = field(default_factory=ForecastSpec)
     output: OutputSpec = field(default_factory=OutputSpec)
+    schedule: ScheduleSpec | None = None
+    register: bool = True
     experiment: str | None = None
 
     def __post_init__(self) -> None:
@@ -160,6 +69,8 @@ class PipelineSpec:
         double = sorted(set(self.model) & {"id_col", "time_col", "target_col", "freq", "calendar"})
         if double:
             raise SpecError(f"{double[0]!r} belongs under 'data', not under 'model'.")
+        if self.fit.when == "due" and not self.register:
+            raise SpecError("fit.when 'due' needs the champion. Got register: false.")
 
     @property
     def folder(self) -> Path:
@@ -170,6 +81,15 @@ class PipelineSpec:
     def experiment_name(self) -> str:
         """MLflow experiment of the runs."""
         return self.experiment or self.name
+
+    @property
+    def digest(self) -> str:
+        """Changes with everything that a result depends on."""
+        content = asdict(self)
+        for section in ("schedule", "output"):
+            content.pop(section)
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def read_spec(path: str | Path, changes: Sequence[str] = ()) -> PipelineSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from tsrnn.exceptions import SpecError
 from tsrnn.frames import read_panel
 
-from .files import write_figure, write_table
+from .files import write_bytes, write_table
 from .strict import hint
 
 if TYPE_CHECKING:
@@ -23,9 +23,19 @@ if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
     from tsrnn.forecaster import RNNForecaster
 
-    from .spec import BacktestSpec, PipelineSpec
+    from .spec import PipelineSpec
 
-__all__ = ["DataSummary", "backtest", "check", "draw", "make_forecaster", "write"]
+__all__ = [
+    "FIGURES",
+    "DataSummary",
+    "check",
+    "draw_backtest",
+    "draw_forecast",
+    "make_forecaster",
+    "publish",
+]
+
+FIGURES = ("forecast", "backtest", "skill")
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class DataSummary:
         Steps that will be forecast.
     id_col, time_col, target_col : str
         Columns as given or recognised; ``id_col`` is None where the frame is one series.
+    tags : dict of str to str
+        Size, span and fingerprint, as every run in MLflow has them.
     """
 
     n_series: int
@@ -56,6 +68,7 @@ class DataSummary:
     id_col: str | None
     time_col: str
     target_col: str
+    tags: dict[str, str]
 
 
 def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
@@ -108,6 +121,8 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
         calendar=forecaster.calendar,
         weight_col=forecaster.weight_col,
     )
+    from tsrnn.tracking.record import data_tags
+
     return DataSummary(
         n_series=len(panel),
         n_rows=len(panel.values),
@@ -119,32 +134,27 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
         id_col=names.id_name if names.has_ids else None,
         time_col=names.time_name,
         target_col=names.target_name,
+        tags=data_tags(panel),
     )
 
 
-def backtest(
-    forecaster: RNNForecaster, frame: pd.DataFrame, spec: BacktestSpec, *, level: list[float]
-) -> BacktestResult:
-    """Return how the model and the baselines did at the cutoffs of ``spec``."""
-    from tsrnn.backtesting import backtest as roll
+def draw_backtest(result: BacktestResult, *, unit: str | None = None) -> dict[str, Figure]:
+    """Return the figures of a backtest: folds, error by steps ahead."""
+    from tsrnn.plotting import plot_backtest, plot_skill
 
-    return roll(
-        forecaster, frame, n_windows=spec.n_windows, step=spec.step, refit=spec.refit, level=level
-    )
+    return {
+        "backtest": plot_backtest(result, unit=unit),
+        "skill": plot_skill(result.by_horizon, unit=unit),
+    }
 
 
-def draw(
-    frame: pd.DataFrame,
-    forecast: pd.DataFrame,
-    result: BacktestResult,
-    data: DataSummary,
-    *,
-    unit: str | None = None,
-) -> dict[str, Figure]:
-    """Return the figures of a run: forecast, backtest folds, error by steps ahead."""
-    from tsrnn.plotting import plot_backtest, plot_forecast, plot_skill
+def draw_forecast(
+    frame: pd.DataFrame, forecast: pd.DataFrame, data: DataSummary, *, unit: str | None = None
+) -> Figure:
+    """Return the figure of a forecast after its history."""
+    from tsrnn.plotting import plot_forecast
 
-    fan = plot_forecast(
+    return plot_forecast(
         frame,
         forecast,
         id_col=data.id_col,
@@ -153,41 +163,38 @@ def draw(
         title=f"Forecast of {data.horizon} steps after {data.end}",
         unit=unit,
     )
-    folds = plot_backtest(result, unit=unit)
-    return {"forecast": fan, "backtest": folds, "skill": plot_skill(result.by_horizon, unit=unit)}
 
 
-def write(
-    folder: Path,
-    *,
-    forecast: pd.DataFrame,
-    result: BacktestResult,
-    figures: dict[str, Any],
-    forecaster: RNNForecaster,
-    table_format: str,
+def publish(
+    source: Path, target: Path, *, table_format: str, model: RNNForecaster
 ) -> dict[str, Path]:
-    """Write what a run leaves behind and return name -> path. Each file is replaced as a whole.
+    """Make the results of one date the newest ones and return name -> path.
+
+    Each file is replaced as a whole. What this date has none of (a backtest, figures) is removed, so
+    that nothing of an earlier date stands beside it.
 
     Parameters
     ----------
-    folder : Path
-        Created where needed.
-    forecast : pandas.DataFrame
-        Goes to ``forecast.csv`` or ``forecast.parquet``.
-    result : BacktestResult
-        Its scores go to ``scores.csv``, its forecasts beside them.
-    figures : dict of str to matplotlib Figure
-        Each goes to ``<name>.png``.
-    forecaster : RNNForecaster
-        Goes to the folder ``model``.
+    source, target : Path
+        Folder of the date, and of the newest results.
     table_format : {"csv", "parquet"}
+        Kind of the forecast and backtest tables.
+    model : RNNForecaster
+        What forecast; goes to the folder ``model``.
     """
-    files = {
-        "forecast": write_table(folder / f"forecast.{table_format}", forecast),
-        "backtest": write_table(folder / f"backtest.{table_format}", result.forecasts),
-        "scores": write_table(folder / "scores.csv", result.scores, index=True),
-    }
-    for name, figure in figures.items():
-        files[f"{name} plot"] = write_figure(folder / f"{name}.png", figure)
-    forecaster.save(folder / "model")
-    return files | {"model": folder / "model"}
+    files = {}
+    for name in ("forecast", "backtest"):
+        table = source / f"{name}.parquet"
+        goal = target / f"{name}.{table_format}"
+        if table.is_file():
+            files[name] = write_table(goal, pd.read_parquet(table))
+        else:
+            goal.unlink(missing_ok=True)
+    for name in ("scores.csv", *(f"{figure}.png" for figure in FIGURES)):
+        if (source / name).is_file():
+            label = name.removesuffix(".csv").replace(".png", " plot")
+            files[label] = write_bytes(target / name, (source / name).read_bytes())
+        else:
+            (target / name).unlink(missing_ok=True)
+    model.save(target / "model")
+    return files | {"model": target / "model"}

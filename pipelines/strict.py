@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -82,8 +82,9 @@ def build(section: type[Section], content: Any, where: str) -> Section:
                 f"Unknown key {name!r}.{hint(str(key), list(known))} Known keys: {', '.join(known)}."
             )
         hint_type = hints[key]
-        if hasattr(hint_type, "__dataclass_fields__"):
-            made[key] = build(hint_type, value, name)
+        inner = next((t for t in (hint_type, *get_args(hint_type)) if is_dataclass(t)), None)
+        if inner is not None and (value is not None or inner is hint_type):
+            made[key] = build(inner, value, name)  # type: ignore[type-var]
         elif _fits(value, hint_type):
             made[key] = value
         else:

@@ -46,6 +46,7 @@ def test_help_names_every_exit_code(capsys):
         "1 error",
         "2 bad spec",
         "3 bad data",
+        "4 gate refused",
         "130 interrupted",
         "143 terminated",
     ):
@@ -117,6 +118,24 @@ def test_sigterm_unwinds_the_run_and_exits_with_143(spec, monkeypatch, capsys):
     assert closed == [True]
     assert signal.getsignal(signal.SIGTERM) is before
     assert "terminated" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_process_that_can_not_close_ends_in_time_all_the_same():
+    program = (
+        "import signal, sys, time; from tsrnn import cli\n"
+        "cli.GRACE = 0.2\n"
+        "def wait(arguments):\n"
+        "    try: signal.raise_signal(signal.SIGTERM)\n"
+        "    finally: time.sleep(60)\n"
+        "cli._version = wait\n"
+        "sys.argv = ['tsrnn', 'version']\n"
+        "cli.main()"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+
+    assert done.returncode == 143
 
 
 def test_outside_the_main_thread_signals_are_left_alone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -17,10 +17,12 @@ from tsrnn.frames.beside import place
 from tsrnn.frames.newcomers import read_newcomers
 from tsrnn.intervals import interval_columns
 from tsrnn.listeners import FitListener, listeners_of
+from tsrnn.moment import at_one_moment
 from tsrnn.parameters import check_integer
 from tsrnn.references import panel_outlook
 
 if TYPE_CHECKING:
+    from tsrnn.backtesting.folds import Window
     from tsrnn.panel import Panel
 
 __all__ = ["Forecast", "Forecaster"]
@@ -120,6 +122,7 @@ class Forecaster(BaseEstimator, ABC):
         del y
         return self._fit(lambda: self._read(df, static_df=static_df))
 
+    @at_one_moment
     def predict(
         self,
         df: Any = None,
@@ -176,6 +179,7 @@ class Forecaster(BaseEstimator, ABC):
             written[name] = forecast.quantiles[:, :, probabilities.index(probability)]
         return self.format_.write(panel.ids, times, self.axis_, written)
 
+    @at_one_moment
     def score(self, df: Any, y: None = None) -> float:
         """Return the skill on the rows that follow the training data: 1 - MAE / MAE of seasonal naive.
 
@@ -232,6 +236,7 @@ class Forecaster(BaseEstimator, ABC):
         ]
         return float(np.mean(each))
 
+    @at_one_moment
     def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
         """Return the steps to forecast, for ``future_covariates`` to be filled in.
 
@@ -322,6 +327,17 @@ class Forecaster(BaseEstimator, ABC):
             return self._forecast_panel(panel, horizon, probabilities)
         known: Any = self._forecast_panel
         return cast(Forecast, known(panel, horizon, probabilities, ahead))
+
+    def _forecast_each(
+        self,
+        panel: Panel,
+        windows: Sequence[Window],
+        horizon: int,
+        probabilities: tuple[float, ...],
+    ) -> Iterator[Forecast]:
+        """Forecast from each window's cutoff; nothing but its past reaches :meth:`_forecast_panel`."""
+        for window in windows:
+            yield self._say(window.past(panel), horizon, probabilities, window.ahead(panel))
 
     def _fit_read(self, panel: Panel, format_: FrameFormat) -> Self:
         """Fit to a frame that has been read already, as a backtest does at each cutoff."""

@@ -12,6 +12,7 @@ from tsrnn.calendars.features import FEATURES
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
+from tsrnn.memory import Memory
 from tsrnn.nn.cells import CELLS, fault_of_cell
 from tsrnn.nn.decoders import DECODERS, TEACHER_FORCING
 from tsrnn.nn.initial_state import INITIAL_STATES
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_calendar",
+    "check_causal",
     "check_forecaster_parameters",
     "check_history",
     "check_newcomers",
     "check_probabilities",
     "check_seed",
+    "check_state",
     "check_values",
     "drawn_levels",
 ]
@@ -43,7 +46,15 @@ LOSS_AT = ("auto", "every", "last")
 def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     """Raise ParameterError for the first parameter that can't be used."""
     f = forecaster
-    for name in ("horizon", "context_length", "patch", "val_size", "season", "patience"):
+    for name in (
+        "horizon",
+        "context_length",
+        "patch",
+        "val_size",
+        "season",
+        "patience",
+        "truncated_bptt",
+    ):
         check_integer(name, getattr(f, name), low=1, optional=True)
     for name in ("hidden_size", "num_layers", "max_steps", "n_members", "batch_size"):
         check_integer(name, getattr(f, name), low=1)
@@ -115,6 +126,11 @@ def _check_stack(f: RNNForecaster) -> None:
         raise ParameterError(
             "bidirectional=True reads a window as a whole, and decoder='shift' goes on from the state one step at "
             "a time: what it learned to say would have been read from its future. Use decoder='direct'."
+        )
+    if f.bidirectional and f.truncated_bptt is not None:
+        raise ParameterError(
+            f"truncated_bptt={f.truncated_bptt!r} carries a state from chunk to chunk, and bidirectional=True reads "
+            "each window anew. Leave one of them out."
         )
     if f.bidirectional and f.loss_at == "every":
         raise ParameterError(
@@ -314,6 +330,28 @@ def check_probabilities(network: NetworkPlan, probabilities: tuple[float, ...], 
                 f"{what} must lie within the trained quantiles {low:g} to {high:g} (level at most "
                 f"{100 * min(1 - 2 * low, 2 * high - 1):g}). Got probability {outside[0]:g}. Fit with wider quantiles."
             )
+
+
+def check_causal(network: NetworkPlan, what: str) -> None:
+    """Refuse to read on from a state that depends on rows after it."""
+    if not network.is_causal:
+        raise ParameterError(
+            f"{what} reads on from the state at the newest row, and this network's depends on rows after it. "
+            "Fit with bidirectional=False."
+        )
+
+
+def check_state(state: object, own: Memory) -> None:
+    """Refuse what is no state of the network that made ``own``."""
+    if not isinstance(state, Memory):
+        raise ParameterError(
+            f"set_state takes what get_state returned. Got {type(state).__name__}."
+        )
+    if state.network != own.network or not state.ids.equals(own.ids):
+        raise ParameterError(
+            "set_state takes a state of the same fit. Got that of another network, or of other series. "
+            "Fit, load or copy the forecaster that it was taken from."
+        )
 
 
 def drawn_levels(plan: NetworkPlan) -> list[float]:

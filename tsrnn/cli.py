@@ -1,4 +1,4 @@
-"""The ``tsrnn`` command: run and check pipelines, open MLflow on their runs.
+"""The ``tsrnn`` command: run, check, backfill and schedule pipelines, open MLflow on their runs.
 
 Exit codes::
 
@@ -6,6 +6,7 @@ Exit codes::
     1    an error of any other kind
     2    the spec or the command line can't be used
     3    the data can't be used
+    4    the gate refused: no forecast was made
     130  interrupted (Ctrl-C)
     143  terminated (SIGTERM)
 
@@ -16,8 +17,10 @@ command needs it, so that ``tsrnn --help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,8 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EPILOG = (
-    "Exit codes: 0 done, 1 error, 2 bad spec or usage, 3 bad data, 130 interrupted, 143 terminated."
+    "Exit codes: 0 done, 1 error, 2 bad spec or usage, 3 bad data, 4 gate refused, 130 interrupted, "
+    "143 terminated."
 )
+
+
+TERMINATED = 143
+GRACE = 9.0
+"""Seconds after SIGTERM in which the process ends, whatever it waits for."""
 
 
 class _Terminated(SystemExit):
@@ -47,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments; those of the process when not given.
     """
     arguments = _parser().parse_args(argv)
-    before = _on_sigterm(_terminate)
+    is_process = argv is None
+    before = _on_sigterm(_terminate_in_time if is_process else _terminate)
     try:
         return int(arguments.command(arguments) or 0)
     except (
@@ -57,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:  # the boundary: every error becomes words
         if arguments.debug:
             raise
-        return _explain(error)
+        code = _explain(error)
+        if code == TERMINATED and is_process:
+            # all is closed; taking torch down can need seconds on a busy machine
+            sys.stdout.flush()
+            os._exit(code)
+        return code
     finally:
         _on_sigterm(before)
 
@@ -71,35 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    pipeline = commands.add_parser("pipeline", help="run or check a pipeline", epilog=EPILOG)
-    actions = pipeline.add_subparsers(required=True, metavar="ACTION")
-    run = actions.add_parser(
-        "run",
-        help="load, check, backtest, fit, forecast, write, track",
-        description="Load, check, backtest, fit, forecast, write the results and log them to MLflow.",
-        epilog=EPILOG,
+    pipeline = commands.add_parser(
+        "pipeline", help="run, check, backfill or schedule pipelines", epilog=EPILOG
     )
-    run.set_defaults(command=_run)
-    check = actions.add_parser(
-        "check",
-        help="load and check without training",
-        description="Read the spec, load the data and pass them through the gate; nothing is trained or written.",
-        epilog=EPILOG,
-    )
-    check.set_defaults(command=_check)
-    for action in (run, check):
-        action.add_argument("spec", metavar="SPEC", help="YAML file, such as pipelines/prices.yaml")
-        action.add_argument(
-            "--as-of", metavar="DATE", help="use only rows up to this time, as if it were now"
-        )
-        action.add_argument(
-            "--set",
-            dest="changes",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="change a value of the spec, such as model.max_steps=200 (repeat for more)",
-        )
+    _add_actions(pipeline.add_subparsers(required=True, metavar="ACTION"))
 
     ui = commands.add_parser("ui", help="open MLflow on the local store", epilog=EPILOG)
     ui.add_argument(
@@ -113,18 +103,88 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_actions(actions: Any) -> None:
+    run = actions.add_parser(
+        "run",
+        help="load, check, backtest, fit, judge, register, forecast, write",
+        description="Run a pipeline for a date. A date that is finished is answered from its record; one that "
+        "was broken off is gone on with.",
+        epilog=EPILOG,
+    )
+    run.set_defaults(command=_run)
+    check = actions.add_parser(
+        "check",
+        help="load and check without training",
+        description="Read the spec, load the data and pass them through the gate; nothing is trained or written.",
+        epilog=EPILOG,
+    )
+    check.set_defaults(command=_check)
+    for action in (run, check):
+        action.add_argument(
+            "--as-of", metavar="DATE", help="use only rows up to this time, as if it were now"
+        )
+    backfill = actions.add_parser(
+        "backfill",
+        help="run every date of a span, oldest first",
+        description="Run a pipeline as of every date between two that the data have, oldest first. Finished dates "
+        "are answered from their records.",
+        epilog=EPILOG,
+    )
+    backfill.set_defaults(command=_backfill)
+    backfill.add_argument("--from", dest="first", metavar="DATE", required=True)
+    backfill.add_argument("--to", dest="last", metavar="DATE", required=True)
+    for action in (run, check, backfill):
+        action.add_argument("spec", metavar="SPEC", help="YAML file, such as pipelines/prices.yaml")
+        action.add_argument(
+            "--set",
+            dest="changes",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="change a value of the spec, such as model.max_steps=200 (repeat for more)",
+        )
+    for action in (run, backfill):
+        action.add_argument(
+            "--again", action="store_true", help="run finished dates anew, as new runs"
+        )
+        action.add_argument(
+            "--wait",
+            type=float,
+            default=600.0,
+            metavar="SECONDS",
+            help="wait this long for another run of the same pipeline (default: 600)",
+        )
+    serve = actions.add_parser(
+        "serve",
+        help="run the schedules of a folder",
+        description="Run each pipeline of a folder at the times of its 'schedule', each run in a process of its "
+        "own with a time limit and retries, until SIGTERM or Ctrl-C.",
+        epilog=EPILOG,
+    )
+    serve.set_defaults(command=_serve)
+    serve.add_argument("folder", metavar="FOLDER", help="folder of YAML files, such as pipelines/")
+
+
 # ---- commands ------------------------------------------------------------------------------------
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    from tsrnn.pipelines.report import describe_run
+def _run(arguments: argparse.Namespace) -> int:
     from tsrnn.pipelines.run import run_pipeline
     from tsrnn.pipelines.spec import read_spec
 
     spec = read_spec(arguments.spec, arguments.changes)
     with _notes():
-        result = run_pipeline(spec, as_of=arguments.as_of, announce=_say)
-    print(describe_run(result))
+        result = run_pipeline(
+            spec,
+            as_of=arguments.as_of,
+            wait=arguments.wait,
+            again=arguments.again,
+            announce=_say,
+        )
+    print(result.report)
+    if not result.is_new:
+        _say(f"{spec.name} was finished for {result.as_of} before; --again runs it anew.")
+    return _code(result.outcome)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -136,6 +196,30 @@ def _check(arguments: argparse.Namespace) -> None:
     with _notes():
         summary = check_pipeline(spec, as_of=arguments.as_of)
     print(f"{arguments.spec} can run: {describe_data(spec.name, summary)}")
+
+
+def _backfill(arguments: argparse.Namespace) -> int:
+    from tsrnn.pipelines.backfill import backfill, describe
+    from tsrnn.pipelines.spec import read_spec
+
+    spec = read_spec(arguments.spec, arguments.changes)
+    with _notes():
+        results = backfill(
+            spec,
+            first=arguments.first,
+            last=arguments.last,
+            wait=arguments.wait,
+            again=arguments.again,
+            announce=_say,
+        )
+    print(describe(results))
+    return max(_code(result.outcome) for result in results)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from tsrnn.pipelines.serve import serve
+
+    return serve(arguments.folder, announce=_say)
 
 
 def _ui(arguments: argparse.Namespace) -> int:
@@ -150,6 +234,10 @@ def _version(arguments: argparse.Namespace) -> None:
 
 
 # ---- words and signals ---------------------------------------------------------------------------
+
+
+def _code(outcome: str) -> int:
+    return 4 if outcome == "refused" else 0
 
 
 def _say(message: str) -> None:
@@ -181,7 +269,7 @@ def _explain(error: BaseException) -> int:
     """Print what went wrong and return the exit code."""
     if isinstance(error, _Terminated):
         _say("tsrnn: terminated")
-        return 143
+        return TERMINATED
     if isinstance(error, KeyboardInterrupt):
         _say("tsrnn: interrupted")
         return 130
@@ -195,7 +283,15 @@ def _explain(error: BaseException) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
-    raise _Terminated(143)
+    raise _Terminated(TERMINATED)
+
+
+def _terminate_in_time(number: int, frame: FrameType | None) -> NoReturn:
+    """Terminate, and see to it that a store that hangs does not keep the process."""
+    watch = threading.Timer(GRACE, os._exit, (TERMINATED,))
+    watch.daemon = True
+    watch.start()
+    _terminate(number, frame)
 
 
 def _on_sigterm(handler: Callable[..., Any] | int | None) -> Any:

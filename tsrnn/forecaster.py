@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
 from tsrnn.base import Forecast, Forecaster
-from tsrnn.calendars.features import calendar_codes, with_calendar
+from tsrnn.calendars.features import dated_ahead, with_calendar
 from tsrnn.checks import (
     check_calendar,
+    check_causal,
     check_forecaster_parameters,
     check_history,
     check_newcomers,
     check_probabilities,
     check_seed,
+    check_state,
     check_values,
     drawn_levels,
 )
-from tsrnn.frames import CovariateColumns
-from tsrnn.inference import Memory, Reading, read_origins, torch_settings
+from tsrnn.frames import CovariateColumns, read_following
+from tsrnn.inference import Reading, read_origins, torch_settings
 from tsrnn.intervals import interval_columns
 from tsrnn.learning import Learner
 from tsrnn.learning.cold import learn_cold
 from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
+from tsrnn.memory import Memory, remember
+from tsrnn.moment import at_one_moment
 from tsrnn.nn.cold import ColdNetwork
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
@@ -43,11 +48,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsrnn.backtesting import BacktestResult
+    from tsrnn.backtesting.folds import Window
     from tsrnn.nn.cells import Cell
     from tsrnn.panel import Panel
 
 __all__ = ["RNNForecaster", "load"]
 
+_updating = Lock()  # updates by several threads come one after the other
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 
 
@@ -125,6 +132,10 @@ class RNNForecaster(Forecaster):
     optimizer : {"adamw", "adam", "rmsprop", "adagrad", "sgd"}
     gradient_clip, gradient_clip_value : float, optional
         Largest norm of the gradient; largest absolute value of its entries.
+    truncated_bptt : int, optional
+        Recurrent steps of a chunk (a step reads ``patch`` rows): instead of random windows, training reads
+        every series from end to end, ``batch_size`` lanes side by side, and carries the state from chunk
+        to chunk without its gradient. For records far longer than a window; see docs/state.md.
     val_size : int, optional
         Rows of each series that choose the weights.
     patience : int, optional
@@ -217,6 +228,7 @@ class RNNForecaster(Forecaster):
         optimizer: str = "adamw",
         gradient_clip: float | None = 1.0,
         gradient_clip_value: float | None = None,
+        truncated_bptt: int | None = None,
         val_size: int | None = None,
         patience: int | None = 8,
         weight_col: str | None = None,
@@ -265,6 +277,7 @@ class RNNForecaster(Forecaster):
         self.optimizer = optimizer
         self.gradient_clip = gradient_clip
         self.gradient_clip_value = gradient_clip_value
+        self.truncated_bptt = truncated_bptt
         self.val_size = val_size
         self.patience = patience
         self.weight_col = weight_col
@@ -330,8 +343,87 @@ class RNNForecaster(Forecaster):
 
     def _remember(self, panel: Panel) -> Memory:
         with torch.inference_mode():
-            reading = self._read_histories(panel)
-        return Memory(panel.tail(reading.rows.shape[1]), reading)
+            return remember(self.network_, panel, self.plan_.context, calendar=self.plan_.calendar)
+
+    # ---- the state -------------------------------------------------------------------------
+
+    def update(self, df: Any) -> Self:
+        """Move the remembered state on by new rows, as if they had been the end of the training data.
+
+        Afterwards :meth:`predict`, :meth:`simulate`, :meth:`score` and :meth:`plot` start from the newest
+        row, as after reading the whole history again; the weights stay. A row takes the same time and
+        memory however long the history is.
+
+        Parameters
+        ----------
+        df : frame
+            Rows of some or all fitted series, of the kind that was fitted: one each or several. A step
+            without a row counts as one without a value. Of ``static_covariates`` none are read; with
+            ``future_covariates`` rows behind the newest value are the known future.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            The frame can't be used, a series was not fitted, or a row does not follow what is remembered;
+            the state stays as it was.
+        """
+        self._check_is_fitted()
+        check_causal(self.network_.plan, "update")
+        with _updating:
+            memory = self.memory_
+            new = read_following(
+                df,
+                form=self.format_,
+                axis=self.axis_,
+                ids=memory.names,
+                last_times=memory.last_times[:: memory.channels],
+                known=memory.now.known[:: memory.channels],
+                ahead=memory.ahead[:: memory.channels],
+                places=memory.places,
+                id_col=self.id_col,
+                time_col=self.time_col,
+                target_col=self.target_col,
+            )
+            if self.plan_.log:
+                rows = new.panel(memory.ids, self.axis_)
+                check_values(rows, representation=self.plan_.representation, output="any")
+            with torch_settings(), torch.inference_mode():
+                self.memory_ = memory.after(self.network_, new)
+        return self
+
+    def get_state(self) -> Memory:
+        """Return the remembered state: newest rows and what the network knows after them.
+
+        It costs nothing: it is never changed, :meth:`update` puts another in its place.
+        """
+        self._check_is_fitted()
+        return self.memory_
+
+    def set_state(self, state: Memory) -> Self:
+        """Go back, or on, to a state that :meth:`get_state` returned.
+
+        Parameters
+        ----------
+        state : Memory
+            Of this forecaster, of a copy of it, or of one that was loaded from its files.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            It is no state of this forecaster as it is fitted.
+        """
+        self._check_is_fitted()
+        check_state(state, self.memory_)
+        self.memory_ = state
+        return self
 
     def _read_histories(self, panel: Panel) -> Reading:
         panel = with_calendar(panel, self.plan_.calendar)
@@ -367,10 +459,10 @@ class RNNForecaster(Forecaster):
         names = self.plan_.calendar
         if not names:
             return ahead
-        last = (self.memory_.panel if panel is None else panel).last_times
-        steps = max(horizon, self.horizon_) if ahead is None else ahead.shape[1]
-        codes = calendar_codes(self.axis_, self.axis_.future(last, steps), names)
-        return codes if ahead is None else np.concatenate([ahead, codes], 2)
+        last = (self.memory_ if panel is None else panel).last_times
+        if ahead is None:
+            ahead = np.empty((len(last), max(horizon, self.horizon_), 0))
+        return dated_ahead(self.axis_, last, ahead, names)
 
     def _check_newcomers(self, horizon: int) -> None:
         check_newcomers(self, horizon)
@@ -389,9 +481,44 @@ class RNNForecaster(Forecaster):
             point, quantiles = self.forecasting_.cold(network, panel, ahead, probabilities)
         return Forecast(point[:, :horizon], quantiles[:, :horizon])
 
+    def _forecast_each(
+        self,
+        panel: Panel,
+        windows: Sequence[Window],
+        horizon: int,
+        probabilities: tuple[float, ...],
+    ) -> Iterator[Forecast]:
+        """Forecast from each window's cutoff, from one pass over each series."""
+        if not windows or not self.network_.plan.is_causal:
+            yield from super()._forecast_each(panel, windows, horizon, probabilities)
+            return
+        check_probabilities(self.network_.plan, probabilities, "level and quantiles")
+        check_history(windows[-1].past(panel), self.plan_)
+        panel = with_calendar(panel, self.plan_.calendar)
+        ahead = [window.ahead(panel) for window in windows]
+        origins = Origins(
+            np.concatenate([window.series for window in windows]),
+            np.concatenate([window.known for window in windows]),
+        )
+        with torch_settings(), torch.inference_mode():
+            point, quantiles = self.forecasting_.from_origins(
+                self.network_,
+                panel,
+                origins,
+                horizon,
+                probabilities,
+                context=self.plan_.context,
+                ahead=None
+                if ahead[0] is None
+                else np.concatenate([a for a in ahead if a is not None]),
+            )
+        cuts = np.cumsum([len(window.series) for window in windows])[:-1]
+        yield from map(Forecast, np.split(point, cuts), np.split(quantiles, cuts))
+
     def _history_tail(self) -> Panel:
         return self.memory_.panel
 
+    @at_one_moment
     def simulate(
         self,
         n_paths: int = 100,
@@ -452,11 +579,13 @@ class RNNForecaster(Forecaster):
 
         return backtest(self, df, **how)
 
+    @at_one_moment
     def summary(self) -> str:
         """Return what was decided from the data, the parameters of each block, and the verdict."""
         self._check_is_fitted()
         return summarise(self)
 
+    @at_one_moment
     def plot(
         self,
         df: Any = None,
@@ -495,6 +624,7 @@ class RNNForecaster(Forecaster):
         forecast = self._say(None if df is None else panel, self.horizon_, probabilities, ahead)
         return draw_forecast(self, panel, forecast, columns, **how)
 
+    @at_one_moment
     def save(self, path: str | Path) -> None:
         """Write the fitted forecaster to a folder of JSON and safetensors, all or nothing.
 

@@ -12,15 +12,28 @@ from torch import Tensor
 
 from tsrnn.nn.cold import ColdNetwork
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.paths import block_paths, shift_paths, stratified_uniforms
 from tsrnn.nn.plan import NetworkPlan
+from tsrnn.nn.scaling import last_observed
 from tsrnn.panel import Panel
-from tsrnn.windows import Origins, gather_covariates, gather_rows
+from tsrnn.passes import covariates_of, gathered, newest_rows, states_at
+from tsrnn.windows import Origins
 
-__all__ = ["Forecasting", "Memory", "Reading", "read_origins", "torch_settings"]
+__all__ = [
+    "Forecasting",
+    "Reading",
+    "read_origins",
+    "silent_steps",
+    "silent_together",
+    "skipped_steps",
+    "torch_settings",
+]
 
 GATHERED_AT_ONCE = 4_000_000  # values of one gather: bounds memory, changes nothing else
+READ_AT_ONCE = 4096  # recurrent steps of a stretch of a long history
+FORECAST_AT_ONCE = 400_000  # values of newest rows that are forecast from together
 ROLLED_AT_ONCE = 16_384  # sample paths rolled together
 
 
@@ -55,14 +68,6 @@ class Reading:
         return replace(self, covariates=self.covariates._replace(ahead=torch.from_numpy(ahead)))
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What a fitted forecaster keeps of its training data: newest rows and state, never the frame."""
-
-    panel: Panel
-    reading: Reading
-
-
 @contextmanager
 def torch_settings(*, threads: int = 1) -> Iterator[None]:
     """Compute with a fixed number of threads and denormals flushed; both are put back afterwards."""
@@ -90,9 +95,10 @@ def read_origins(
     """Read the known rows before each origin.
 
     Origins with the same number of recurrent steps are read together, so that no series is padded
-    and none can feel the company of others; channels of one thing are read as one. A silence (rows without a value) of more than two seasons,
+    and none can feel the company of others. A silence (rows without a value) of more than two seasons,
     or than half the rows that the causal scale remembers where there is no season, is read as one that
-    is whole seasons shorter, so that there are values to go by.
+    is whole seasons shorter, so that there are values to go by; of channels that share a state, the state
+    reads the silence of all, and each channel's newest rows are those before its own.
 
     Parameters
     ----------
@@ -108,70 +114,99 @@ def read_origins(
     if not plan.is_causal:  # no state is carried: the newest window is all that is read
         max_rows = context if max_rows is None else min(context, max_rows)
     asked = origins
-    origins = _before_silence(panel, origins, plan)
-    read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
+    origins, spoken = _before_silence(panel, origins, plan)
+    read = spoken.known if max_rows is None else np.minimum(spoken.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
-    patches = patches.reshape(-1, plan.channels).max(1).repeat(plan.channels)  # read as one
     keep = plan.look_back + context
     width = 1 if panel.covariates is None else 1 + panel.covariates.width
+    longest = plan.look_back + READ_AT_ONCE * plan.patch
     rows = torch.empty(len(origins), keep, dtype=torch.float64)
     states: list[tuple[np.ndarray, tuple[Tensor, ...]]] = []
     for count in np.unique(patches):
         members = np.flatnonzero(patches == count)
         length = int(count) * plan.patch + plan.look_back
-        together = max(1, GATHERED_AT_ONCE // (width * max(length, keep) * plan.channels))
-        together *= plan.channels
+        stretch = longest if plan.is_causal else length
+        together = GATHERED_AT_ONCE // (width * max(keep, min(length, stretch)) * plan.channels)
+        together = max(1, together) * plan.channels
         for first in range(0, len(members), together):
             chosen = members[first : first + together]
-            some = origins[chosen]
-            longest = max(length, keep)
-            values = torch.from_numpy(
-                gather_rows(
-                    panel.values,
-                    panel.indptr,
-                    some.series,
-                    some.known - longest,
-                    some.known,
-                    longest,
-                )
-            )
-            rows[torch.from_numpy(chosen)] = values[:, longest - keep :]
-            covariates = _covariates(panel, some, steps=length, horizon=0)
-            states.append(
-                (chosen, network.read(values[:, longest - length :], covariates=covariates))
-            )
+            rows[torch.from_numpy(chosen)] = newest_rows(panel, origins[chosen], keep)
+            states.append((chosen, _read(network, panel, spoken[chosen], length, stretch)))
     order = torch.from_numpy(np.concatenate([chosen for chosen, _ in states]))
     joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
     back = torch.argsort(order)
-    newest = _covariates(panel, origins, steps=keep, horizon=plan.horizon)
+    newest = covariates_of(panel, origins, steps=keep, horizon=plan.horizon)
     if newest is not None and origins is not asked:
-        after = _covariates(panel, asked, steps=0, horizon=plan.horizon)
+        after = covariates_of(panel, asked, steps=0, horizon=plan.horizon)
         newest = newest if after is None else newest._replace(ahead=after.ahead)
     return Reading(rows, tuple(part[:, back] for part in joined), newest)
 
 
-def _covariates(panel: Panel, origins: Origins, *, steps: int, horizon: int) -> Covariates | None:
-    gathered = gather_covariates(panel, origins, steps=steps, horizon=horizon)
-    return None if gathered is None else Covariates(*map(torch.from_numpy, gathered))
+def _read(network: Network, panel: Panel, origins: Origins, length: int, stretch: int) -> State:
+    """Return the states after the newest ``length`` rows, read in stretches of so many rows."""
+    look_back = network.plan.look_back
+    state, before = None, None
+    for start in range(0, length - look_back, stretch - look_back):
+        some = min(stretch, length - start)
+        until = Origins(origins.series, origins.known - length + start + some)
+        values, covariates = gathered(panel, until, origins.known, some)
+        state = network.read(values, state, covariates, before)
+        before = last_observed(values[:, : some - look_back], before)[:, -1]
+    if state is None:
+        raise ValueError("a state needs at least one row behind the look-back")
+    return state
 
 
-def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origins:
-    """Move origins after a long silence back by whole seasons: the longest season, if it fits."""
+def silent_steps(plan: NetworkPlan) -> int:
+    """Return from how many steps without a value on a silence is long."""
     season = plan.seasons[0]
-    limit = 2 * season if season > 1 else plan.window // 2
+    return 2 * season if season > 1 else plan.window // 2
+
+
+def skipped_steps(silent: np.ndarray, plan: NetworkPlan) -> np.ndarray:
+    """Return how many steps of silences are not read: of long ones whole seasons, the longest that fits."""
+    most = np.zeros_like(silent)
+    for season in plan.seasons:
+        whole = -(-(silent - silent_steps(plan)) // season) * season
+        most = np.where(whole <= silent, np.maximum(most, whole), most)
+    return most
+
+
+def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> tuple[Origins, Origins]:
+    """Move origins after a long silence back by whole seasons.
+
+    Returns
+    -------
+    rows, states : Origins
+        Where the newest rows of each channel end, and where its state is read to: the silence of a state
+        is that of all its channels.
+    """
+    limit = silent_steps(plan)
     newest = panel.indptr[origins.series] + origins.known - 1
     quiet = np.flatnonzero((origins.known > limit) & np.isnan(panel.values[newest]))
-    known = origins.known.copy()
+    if not len(quiet):
+        return origins, origins
+    silent = np.zeros_like(origins.known)
+    never = np.zeros(len(origins), dtype=bool)
     for i in quiet:
-        past = panel.series(origins.series[i])[: known[i]]
+        past = panel.series(origins.series[i])[: origins.known[i]]
         if not np.isnan(past[-limit:]).all():
             continue
         seen = np.flatnonzero(~np.isnan(past))
-        if len(seen):
-            silent = len(past) - 1 - seen[-1]
-            whole = [-(-(silent - limit) // steps) * steps for steps in plan.seasons]
-            known[i] -= max(steps for steps in whole if steps <= silent)
-    return Origins(origins.series, known) if len(quiet) else origins
+        never[i] = not len(seen)
+        silent[i] = len(past) - 1 - seen[-1] if len(seen) else 0
+    rows = Origins(origins.series, origins.known - skipped_steps(silent, plan))
+    if plan.channels == 1:
+        return rows, rows
+    common = silent_together(silent, never, plan.channels)
+    return rows, Origins(origins.series, origins.known - skipped_steps(common, plan))
+
+
+def silent_together(silent: np.ndarray, never: np.ndarray, channels: int) -> np.ndarray:
+    """Return how long all channels of a thing have been silent; those that ``never`` had a value don't count."""
+    longest = np.iinfo(np.int64).max
+    shortest = np.where(never, longest, silent).reshape(-1, channels).min(1)
+    return np.where(shortest == longest, 0, shortest).repeat(channels)
 
 
 @dataclass(frozen=True)
@@ -239,6 +274,39 @@ class Forecasting:
         head = network(static, known[:, : network.plan.horizon])
         bounded = self._bounded(network.quantiles(head, asked[None, None, :]))
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
+    def from_origins(
+        self,
+        network: Network,
+        panel: Panel,
+        origins: Origins,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        *,
+        context: int,
+        ahead: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return medians and quantiles from many origins of a panel, each series read once.
+
+        Equal to :func:`read_origins` and a call, origin by origin; ``ahead`` are the covariates of the
+        steps after each, shape (origin, step, column).
+        """
+        places, spoken = _before_silence(panel, origins, network.plan)
+        state = states_at(network, panel, spoken)
+        channels = network.plan.channels
+        keep = network.plan.look_back + context
+        width = 1 if panel.covariates is None else 1 + panel.covariates.width
+        together = max(1, FORECAST_AT_ONCE // (width * keep * channels)) * channels
+        said = []
+        for first in range(0, len(origins), together):
+            some = slice(first, first + together)
+            beside = covariates_of(panel, places[some], steps=keep, horizon=0)
+            own = tuple(part[:, some] for part in state)
+            reading = Reading(newest_rows(panel, places[some], keep), own, beside)
+            reading = reading.with_ahead(None if ahead is None else ahead[some])
+            said.append(self(network, reading, horizon, probabilities))
+        point, quantiles = zip(*said, strict=True)
+        return np.concatenate(point), np.concatenate(quantiles)
 
     def paths(
         self, network: Network, reading: Reading, horizon: int, *, n_paths: int, seed: int

@@ -11,20 +11,23 @@ import pandas as pd
 import torch
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.calendars.features import dated_ahead
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.joint import channel_ids
-from tsrnn.inference import Forecasting, Memory, Reading
+from tsrnn.inference import Forecasting, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
+from tsrnn.memory import Memory, places_of
 from tsrnn.nn.cells import CELLS, Cell
 from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
-from tsrnn.panel import Panel, PanelCovariates, thing_ids
+from tsrnn.panel import thing_ids
 from tsrnn.saving.jsontext import encode
+from tsrnn.trace import Trace
 
 if TYPE_CHECKING:
     from tsrnn.forecaster import RNNForecaster
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["from_stored", "to_stored"]
 
 ESTIMATOR = "RNNForecaster"
-COVARIATES = ("future", "past", "static", "ahead")
 
 
 def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -43,8 +45,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     the time axis it led to is stored. Of a cell of the user's own its name is stored.
     """
     memory, skill = forecaster.memory_, forecaster.skill_
-    panel, reading = memory.panel, memory.reading
-    ids = thing_ids(panel.ids, panel.channels)
+    ids = thing_ids(memory.ids, memory.channels)
     config = {
         "estimator": ESTIMATOR,
         "params": {
@@ -66,6 +67,8 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "skill": None if skill is None else skill.to_dict(),
         "cold": None if forecaster.cold_ is None else forecaster.cold_.plan.to_dict(),
         "ids": {"dtype": str(ids.dtype), "values": ids.astype(object).tolist()},
+        "dtype": str(memory.dtype),
+        "fingerprint": memory.network,
     }
     arrays = {
         f"network.{name}": tensor.detach().numpy()
@@ -74,19 +77,87 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     if forecaster.cold_ is not None:
         cold = forecaster.cold_.state_dict()
         arrays |= {f"cold.{name}": tensor.detach().numpy() for name, tensor in cold.items()}
-    arrays |= {f"state.{i}": part.numpy() for i, part in enumerate(reading.state)}
-    arrays |= {
-        "rows": reading.rows.numpy(),
-        "values": panel.values,
-        "times": panel.times,
-        "indptr": panel.indptr,
-    }
-    if panel.covariates is not None:
-        arrays |= {f"covariates.{name}": getattr(panel.covariates, name) for name in COVARIATES}
-    if reading.covariates is not None:
-        read = reading.covariates._asdict()
-        arrays |= {f"read.{name}": part.numpy() for name, part in read.items()}
-    return config, arrays
+    return config, arrays | _stored_memory(memory)
+
+
+def _stored_memory(memory: Memory) -> dict[str, np.ndarray]:
+    arrays = {"times": memory.times} | _stored_trace("now", memory.now)
+    if memory.heard is not memory.now:
+        arrays |= _stored_trace("heard", memory.heard)
+    reading = memory.reading
+    if reading.rows is not memory.now.rows:
+        arrays["reading.rows"] = reading.rows.numpy()
+        arrays |= {f"reading.state.{i}": part.numpy() for i, part in enumerate(reading.state)}
+        if reading.covariates is not None:
+            arrays["reading.past"] = reading.covariates.past.numpy()
+    if memory.static is not None:
+        arrays |= {"static": memory.static, "ahead": memory.ahead}
+    if memory.silence is not None:
+        arrays["silence"] = memory.silence.numpy()
+    return arrays
+
+
+def _stored_trace(name: str, trace: Trace) -> dict[str, np.ndarray]:
+    arrays = {"known": trace.known, "rows": trace.rows.numpy(), "before": trace.before.numpy()}
+    if trace.past is not None:
+        arrays["past"] = trace.past.numpy()
+    for i, parts in enumerate(zip(*trace.states, strict=True)):
+        arrays[f"state.{i}"] = torch.stack(parts).numpy()
+    return {f"{name}.{key}": array for key, array in arrays.items()}
+
+
+def _memory(
+    config: dict[str, Any], arrays: dict[str, np.ndarray], forecaster: RNNForecaster
+) -> Memory:
+    axis, channels = forecaster.axis_, forecaster.network_.plan.channels
+    calendar = forecaster.plan_.calendar
+    now = _trace("now", arrays)
+    heard = _trace("heard", arrays) if "heard.known" in arrays else now
+    static = arrays.get("static")
+    ahead = arrays.get("ahead", np.empty((len(now.known), 0, 0)))
+    rows, state, past = now.rows, now.states[0], now.past
+    if "reading.rows" in arrays:
+        rows, state = torch.tensor(arrays["reading.rows"]), _parts("reading.state.", arrays)
+        past = torch.tensor(arrays["reading.past"]) if "reading.past" in arrays else None
+    covariates = None
+    if static is not None and past is not None:
+        known = dated_ahead(axis, arrays["times"][:, -1], ahead, calendar)
+        covariates = Covariates(past, torch.tensor(known), torch.tensor(static))
+    ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
+    return Memory(
+        channel_ids(ids, forecaster.format_) if channels > 1 else ids,
+        places_of(ids),
+        axis,
+        np.dtype(config["dtype"]),
+        arrays["times"],
+        now,
+        heard,
+        torch.tensor(arrays["silence"]) if "silence" in arrays else None,
+        ahead,
+        static,
+        Reading(rows, state, covariates),
+        config["fingerprint"],
+        channels,
+        calendar,
+    )
+
+
+def _trace(name: str, arrays: dict[str, np.ndarray]) -> Trace:
+    past = f"{name}.past"
+    states = [part.unbind(0) for part in _parts(f"{name}.state.", arrays)]
+    return Trace(
+        arrays[f"{name}.known"],
+        torch.tensor(arrays[f"{name}.rows"]),
+        torch.tensor(arrays[f"{name}.before"]),
+        torch.tensor(arrays[past]) if past in arrays else None,
+        tuple(zip(*states, strict=True)),
+    )
+
+
+def _parts(start: str, arrays: dict[str, np.ndarray]) -> tuple[torch.Tensor, ...]:
+    """Return the parts of a state in order."""
+    count = sum(name.startswith(start) for name in arrays)
+    return tuple(torch.tensor(arrays[f"{start}{i}"]) for i in range(count))
 
 
 def from_stored(
@@ -126,25 +197,7 @@ def from_stored(
     if cold is not None:
         cold.load_state_dict(_weights(arrays, "cold."), assign=True)
     forecaster.network_, forecaster.cold_ = network, cold
-    ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
-    covariates = read = None
-    if "covariates.future" in arrays:
-        covariates = PanelCovariates(**{name: arrays[f"covariates.{name}"] for name in COVARIATES})
-    if "read.past" in arrays:
-        read = Covariates(**_weights(arrays, "read."))
-    panel = Panel(
-        arrays["values"],
-        arrays["indptr"],
-        channel_ids(ids, forecaster.format_) if plan.channels > 1 else ids,
-        arrays["times"],
-        forecaster.axis_,
-        covariates=covariates,
-        channels=plan.channels,
-    )
-    state = tuple(
-        torch.tensor(arrays[name]) for name in sorted(arrays) if name.startswith("state.")
-    )
-    forecaster.memory_ = Memory(panel, Reading(torch.tensor(arrays["rows"]), state, read))
+    forecaster.memory_ = _memory(config, arrays, forecaster)
     forecaster.is_fitted_ = True
     return forecaster
 

@@ -86,6 +86,7 @@ def plan_training(forecaster: RNNForecaster) -> TrainingPlan:
         device=forecaster.device,
         verbose=forecaster.verbose,
         trainer_params=dict(forecaster.trainer_params or {}),
+        truncated_bptt=forecaster.truncated_bptt,
     )
 
 

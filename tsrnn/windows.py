@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tsrnn.panel import Panel
 
-__all__ = ["Origins", "WindowSampler", "gather_covariates", "gather_rows"]
+__all__ = ["Origins", "WindowSampler", "gather_covariates", "gather_rows", "of_channels"]
 
 
 FEWEST = 8  # things of one batch, however many channels they have
@@ -39,8 +39,14 @@ class Origins:
         """Return the origins of each channel, from those of things with so many channels each."""
         if channels == 1:
             return self
-        series = self.series[:, None] * channels + np.arange(channels)
-        return Origins(series.ravel(), self.known.repeat(channels))
+        return Origins(of_channels(self.series, channels), self.known.repeat(channels))
+
+
+def of_channels(things: np.ndarray, channels: int) -> np.ndarray:
+    """Return the positions of all channels of some things, neighbours those of one thing."""
+    if channels == 1:
+        return things
+    return np.asarray((things[:, None] * channels + np.arange(channels)).ravel())
 
 
 def gather_rows(
@@ -151,20 +157,34 @@ class WindowSampler:
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
 
+    def with_context(self, context: int) -> WindowSampler:
+        """Return a sampler of windows that read another number of rows."""
+        return WindowSampler(
+            self.panel,
+            self.stop,
+            look_back=self.look_back,
+            context=context,
+            horizon=self.horizon,
+            patch=self.patch,
+        )
+
     def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw about so many windows: their series and the rows where their read parts begin.
 
         Channels of one thing are drawn together.
         """
         channels = self.panel.channels
-        batch_size = max(batch_size // channels, min(batch_size, FEWEST))
+        batch_size = self.things(batch_size)
         thing = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
         series = np.minimum(thing, len(self.cumulative) - 1) * channels
         start = self._starts(series, rng)
         if channels == 1:
             return series, start
-        every = series[:, None] + np.arange(channels)
-        return every.ravel(), start.repeat(channels)
+        return of_channels(series // channels, channels), start.repeat(channels)
+
+    def things(self, batch_size: int) -> int:
+        """Return of how many things the channels are about ``batch_size`` series together."""
+        return max(batch_size // self.panel.channels, min(batch_size, FEWEST))
 
     def _starts(self, series: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw the rows where the read parts of windows begin."""

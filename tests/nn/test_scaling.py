@@ -121,3 +121,18 @@ def test_levels_are_represented_by_themselves():
     values = torch.tensor([0.5, 1.0, 80.0], dtype=torch.float64)
 
     assert represent(values, log=False) is values
+
+
+@pytest.mark.parametrize("anchor", ["level", "last"])
+@pytest.mark.parametrize(("season", "window"), [(1, 5), (7, 63), (4, 600)])
+def test_rows_without_a_gap_have_the_same_scale_bit_for_bit(season, window, anchor):
+    values = torch.randn(3, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = 1e3 * values.cumsum(1)
+    values[2] = 5.0
+    how = {"season": season, "window": window, "anchor": anchor}
+
+    quick = causal_scale(values, **how)
+    general = causal_scale(values.clone().requires_grad_(), **how)  # takes the long way
+
+    for own, expected in zip(quick, general, strict=True):
+        assert torch.equal(own, expected.detach())

@@ -38,13 +38,20 @@ class Window:
 
     def past(self, panel: Panel) -> Panel:
         """Return the rows up to the cutoff, and nothing after it."""
-        whole = panel.select(self.series)
-        return whole.take_rows(np.zeros_like(self.known), self.known)
+        if len(self.series) < len(panel):
+            panel = panel.select(self.series)
+        return panel.take_rows(np.zeros_like(self.known), self.known)
 
     def future(self, panel: Panel) -> np.ndarray:
         """Return the rows that judge, as positions in ``panel``, shape (series in the window, horizon)."""
         first = panel.indptr[:-1][self.series] + self.known
         return np.asarray(first[:, None] + np.arange(self.horizon))
+
+    def ahead(self, panel: Panel) -> np.ndarray | None:
+        """Return the future covariates of the rows that judge; None where there are none."""
+        if panel.covariates is None or not panel.covariates.future.shape[1]:
+            return None
+        return panel.covariates.future[self.future(panel)]
 
 
 def cut_windows(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from tsrnn.backtesting.comparison import MODEL, BacktestResult, Folds, compare
@@ -18,11 +19,12 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.intervals import interval_columns
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
-from tsrnn.references import panel_scale
 
 __all__ = ["BASELINES", "backtest"]
 
 BASELINES = ("naive", "seasonal_naive", "drift", "theta")
+ROWS_TOGETHER = 1_000_000  # of pasts that a baseline reads in one call
+LONGEST_PAST = 20_000  # rows that the baselines read: no more of a long series at every cutoff
 
 
 def backtest(
@@ -32,7 +34,7 @@ def backtest(
     n_windows: int = 5,
     step: int | None = None,
     horizon: int | None = None,
-    refit: bool | int = True,
+    refit: bool | int | str = True,
     level: float | Sequence[float] | None = None,
     quantiles: Sequence[float] | None = None,
     static_df: Any = None,
@@ -47,7 +49,7 @@ def backtest(
     Parameters
     ----------
     forecaster : Forecaster
-        Fitted or not; a clone is fitted.
+        Fitted or not; a clone is fitted, unless ``refit="never"``.
     df : frame
         Any frame that ``fit`` takes.
     n_windows : int, default 5
@@ -56,8 +58,10 @@ def backtest(
         Rows from one cutoff to the next; ``horizon`` when not given, so that no row judges twice.
     horizon : int, optional
         Steps to forecast; the forecaster's own when not given.
-    refit : bool or int, default True
-        True fits at every cutoff, False once at the oldest one, ``k`` at every k-th.
+    refit : bool, int or "never", default True
+        True fits at every cutoff, False once at the oldest one, ``k`` at every k-th; "never" takes the
+        forecaster as it is fitted, to rows before those that judge if the result is to be believed.
+        A network that is not fitted at a cutoff reads each series once for all of them.
     level : float or sequence of float, optional
         Central intervals in percent, scored by coverage, pinball loss and CRPS.
     quantiles : sequence of float, optional
@@ -97,17 +101,24 @@ def backtest(
     every = _windows_per_fit(refit=refit, n_windows=n_windows)
     columns = interval_columns(level, quantiles)
     forecaster._check_parameters()  # noqa: SLF001
-    panel, format_ = forecaster._read(df, static_df=static_df)  # noqa: SLF001
+    if every is None:
+        forecaster._check_is_fitted()  # noqa: SLF001
+    panel, format_ = forecaster._read(df, fitted=every is None, static_df=static_df)  # noqa: SLF001
     format_.check_names({"cutoff"} | format_.names_by_target(("actual", "forecast", *columns)))
-    model = clone(forecaster)
-    if model.horizon is None:
-        model.set_params(horizon=panel.axis.horizon if horizon is None else horizon)
-    horizon = model.horizon if horizon is None else horizon
+    model = forecaster
+    if every is not None:
+        model = clone(forecaster)
+        if model.horizon is None:
+            model.set_params(horizon=panel.axis.horizon if horizon is None else horizon)
+    if horizon is None:
+        horizon = int(model.horizon_ if every is None or model.horizon is None else model.horizon)
     step = horizon if step is None else step
     windows = _windows(panel, horizon=horizon, n_windows=n_windows, step=step)
     probabilities = tuple(sorted({*columns.values(), 0.5})) if columns else ()
     folds = Folds.empty(n_windows, len(panel), horizon, probabilities)
     _roll(model, panel, format_, windows, every=every, folds=folds)
+    season = panel.axis.season if forecaster.season is None else forecaster.season
+    _compare_with(panel, windows, season=season, folds=folds)
     return compare(folds, panel, format_, columns=columns, step=step)
 
 
@@ -117,38 +128,100 @@ def _roll(
     format_: FrameFormat,
     windows: list[Window],
     *,
-    every: int,
+    every: int | None,
     folds: Folds,
 ) -> None:
-    """Fill ``folds`` window by window; nothing but ``window.past(panel)`` reaches a forecaster."""
-    season = panel.axis.season if model.season is None else model.season
+    """Fill ``folds`` window by window; a forecaster learns from ``window.past(panel)`` and nothing else."""
     horizon, probabilities = folds.actual.shape[2], folds.probabilities
-    for number, window in enumerate(windows):
-        past, series = window.past(panel), window.series
-        if number % every == 0:
+    for begin in range(0, len(windows), len(windows) if every is None else every):
+        first, stretch = begin, windows[begin : None if every is None else begin + every]
+        if every is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SkillWarning)  # the backtest itself is the verdict
-                model = clone(model)._fit_read(past, format_)  # noqa: SLF001
-        rows = window.future(panel)
-        ahead = None
-        if panel.covariates is not None and panel.covariates.future.shape[1]:
-            ahead = panel.covariates.future[rows]
-        forecast = model._say(  # noqa: SLF001
-            None if number % every == 0 else past, horizon, probabilities, ahead
-        )
-        folds.put(MODEL, number, series, forecast.point, forecast.quantiles)
-        for method in BASELINES:
-            forecast = panel_forecast(method, past, horizon, season, probabilities)
-            folds.put(method, number, series, forecast.point, forecast.quantiles)
+                model = clone(model)._fit_read(stretch[0].past(panel), format_)  # noqa: SLF001
+            forecast = model._say(None, horizon, probabilities, stretch[0].ahead(panel))  # noqa: SLF001
+            folds.put(MODEL, begin, stretch[0].series, forecast.point, forecast.quantiles)
+            first, stretch = begin + 1, stretch[1:]
+        said = model._forecast_each(panel, stretch, horizon, probabilities)  # noqa: SLF001
+        for number, (window, forecast) in enumerate(zip(stretch, said, strict=True), first):
+            folds.put(MODEL, number, window.series, forecast.point, forecast.quantiles)
+
+
+def _compare_with(panel: Panel, windows: list[Window], *, season: int, folds: Folds) -> None:
+    """Fill ``folds`` with what came true, what the baselines say, and what errors are measured by."""
+    horizon, probabilities = folds.actual.shape[2], folds.probabilities
+    scales = _Scales(panel, season)
+    for number, window in enumerate(windows):
+        series, rows = window.series, window.future(panel)
         folds.actual[number, series] = panel.values[rows]
         folds.times[number, series] = panel.times[rows]
-        folds.cutoffs[number, series] = past.last_times
+        folds.cutoffs[number, series] = panel.times[rows[:, 0] - 1]
         folds.taking_part[number, series] = True
-        folds.previous[number, series] = panel_forecast("naive", past, 1, 1, ()).point[:, 0]
-        folds.scale[number, series] = panel_scale(past, season)
+        folds.scale[number, series] = scales.before(window)
+    for block in _blocks(windows):
+        pasts = _pasts(panel, [windows[number] for number in block])
+        cuts = np.cumsum([len(windows[number].series) for number in block])[:-1]
+        previous = np.split(panel_forecast("naive", pasts, 1, 1, ()).point[:, 0], cuts)
+        for number, last in zip(block, previous, strict=True):
+            folds.previous[number, windows[number].series] = last
+        for method in BASELINES:
+            forecast = panel_forecast(method, pasts, horizon, season, probabilities)
+            parts = np.split(forecast.point, cuts), np.split(forecast.quantiles, cuts)
+            for number, point, quantiles in zip(block, *parts, strict=True):
+                folds.put(method, number, windows[number].series, point, quantiles)
 
 
-def _windows_per_fit(*, refit: bool | int, n_windows: int) -> int:
+def _blocks(windows: list[Window]) -> list[list[int]]:
+    """Return groups of windows whose pasts together stay small."""
+    blocks: list[list[int]] = []
+    room = 0
+    for number, window in enumerate(windows):
+        size = int(np.minimum(window.known, LONGEST_PAST).sum())
+        if not blocks or size > room:
+            blocks.append([])
+            room = ROWS_TOGETHER
+        blocks[-1].append(number)
+        room -= size
+    return blocks
+
+
+def _pasts(panel: Panel, windows: list[Window]) -> Panel:
+    """Return the newest rows before each cutoff of each window as series of their own, for the baselines."""
+    series = np.concatenate([window.series for window in windows])
+    known = np.concatenate([window.known for window in windows])
+    counts = np.minimum(known, LONGEST_PAST)
+    indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
+    first = panel.indptr[series] + known - counts
+    rows = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], counts)
+    ids = pd.RangeIndex(len(series))
+    return Panel(panel.values[rows], indptr, ids, panel.times[rows], panel.axis)
+
+
+class _Scales:
+    """The in-sample seasonal naive error before any cutoff, from sums over the rows taken once."""
+
+    def __init__(self, panel: Panel, season: int) -> None:
+        values = panel.values.astype(np.float64, copy=False)
+        change = np.full(len(values), np.nan)
+        change[season:] = np.abs(values[season:] - values[:-season])
+        for first in panel.indptr[:-1]:
+            change[first : first + season] = np.nan
+        self.first = panel.indptr[:-1]
+        self.count = np.append(0, np.cumsum(~np.isnan(change)))
+        self.total = np.append(0.0, np.cumsum(np.nan_to_num(change)))
+
+    def before(self, window: Window) -> np.ndarray:
+        """Return it for each series of a window; NaN where no pair of values is a season apart."""
+        first = self.first[window.series]
+        count, total = (
+            sums[first + window.known] - sums[first] for sums in (self.count, self.total)
+        )
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _windows_per_fit(*, refit: bool | int | str, n_windows: int) -> int | None:
+    if refit == "never":
+        return None
     if isinstance(refit, bool):
         return 1 if refit else n_windows
     return int(check_integer("refit", refit, low=1))

@@ -10,7 +10,7 @@ import pandas as pd
 from tsrnn.calendars.axis import TimeAxis
 from tsrnn.panel import Panel, PanelCovariates
 
-__all__ = ["FEATURES", "calendar_codes", "choose_features", "with_calendar"]
+__all__ = ["FEATURES", "calendar_codes", "choose_features", "dated_ahead", "with_calendar"]
 
 FEATURES = ("hour", "weekday", "day_of_year", "month")
 YEARS = 2  # that a record must span for its day of the year to say something
@@ -74,10 +74,19 @@ def with_calendar(panel: Panel, names: tuple[str, ...]) -> Panel:
         beside = PanelCovariates(
             none, none, np.empty((len(panel), 0)), np.empty((len(panel), 0, 0))
         )
-    ahead = panel.axis.future(panel.last_times, beside.ahead.shape[1])
     beside = replace(
         beside,
         future=np.concatenate([beside.future, codes], 1),
-        ahead=np.concatenate([beside.ahead, calendar_codes(panel.axis, ahead, names)], 2),
+        ahead=dated_ahead(panel.axis, panel.last_times, beside.ahead, names),
     )
     return replace(panel, covariates=beside)
+
+
+def dated_ahead(
+    axis: TimeAxis, last_times: np.ndarray, ahead: np.ndarray, names: tuple[str, ...]
+) -> np.ndarray:
+    """Return covariates of the steps after each series (series, step, column) with the codes of their stamps."""
+    if not names:
+        return ahead
+    codes = calendar_codes(axis, axis.future(last_times, ahead.shape[1]), names)
+    return np.concatenate([ahead, codes], 2)

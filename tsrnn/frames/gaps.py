@@ -56,9 +56,15 @@ class Filled:
 
 
 def fill_gaps(
-    axis: TimeAxis, layout: Layout, values: np.ndarray, weights: np.ndarray | None
+    axis: TimeAxis,
+    layout: Layout,
+    values: np.ndarray,
+    weights: np.ndarray | None,
+    before: np.ndarray | int = 0,
 ) -> Filled:
     """Return the rows with a row for every step between the first and the last of each series.
+
+    ``before`` is how many rows of each series, all on their steps, came before these.
 
     Raises
     ------
@@ -76,7 +82,7 @@ def fill_gaps(
     rows = int(offset[-1]) + 1
     starts = offset[layout.indptr[:-1]]
     indptr = np.append(starts, rows).astype(np.int64)
-    _check_not_empty(axis, layout, np.diff(indptr))
+    _check_not_empty(axis, layout, np.diff(indptr), before)
     # rows of one time of day: the first stamp of the series says which
     series = np.repeat(np.arange(len(layout.ids)), np.diff(indptr))
     first = layout.indptr[:-1][series]
@@ -94,9 +100,11 @@ def fill_gaps(
     return Filled(full, times, weights, indptr, values, added, first_gap, offset)
 
 
-def _check_not_empty(axis: TimeAxis, layout: Layout, lengths: np.ndarray) -> None:
+def _check_not_empty(
+    axis: TimeAxis, layout: Layout, lengths: np.ndarray, before: np.ndarray | int
+) -> None:
     given = np.diff(layout.indptr)
-    empty = lengths > _MOST_EMPTY * given + _SLACK
+    empty = lengths + before > _MOST_EMPTY * (given + before) + _SLACK
     if not empty.any():
         return
     i = int(empty.argmax())

@@ -23,7 +23,17 @@ from tsrnn.frames.sources import Source, open_source
 from tsrnn.frames.stamps import Stamps, in_unit_of, read_stamps
 from tsrnn.panel import Panel
 
-__all__ = ["FrameFormat", "read_panel", "regularize"]
+__all__ = [
+    "FrameFormat",
+    "arrange",
+    "called",
+    "check_values",
+    "history_rows",
+    "missing_notes",
+    "read_panel",
+    "regularize",
+    "target_labels",
+]
 
 _LARGEST = 1e150  # beyond it, squares leave float64
 
@@ -100,14 +110,14 @@ def read_panel(
     )
     if len(source.times) == 0:
         raise DataError("df needs at least one row. Got a frame without rows.")
-    time_name = _called(source.format.time_name, "the index")
+    time_name = called(source.format.time_name, "the index")
     stamps = read_stamps(source.times, time_name)
     if axis is not None:
         stamps = in_unit_of(axis, stamps, time_name)
-    layout, targets, weights = _arrange(source, stamps)
-    names = [_called(each, "the target", upper=True) for each in _target_names(source.format)]
+    layout, targets, weights = arrange(source, stamps)
+    names = target_labels(source.format)
     missing = [
-        _check_values(values, layout, stamps.bare, name)
+        check_values(values, layout, stamps.bare, name)
         for values, name in zip(targets, names, strict=True)
     ]
     notes: list[str] = []
@@ -119,7 +129,7 @@ def read_panel(
         check_axis(axis, layout, time_name)
     beside, history, past = None, None, layout
     if covariates or static_df is not None:
-        history = _history(targets, layout, ends=bool(covariates.future))
+        history = history_rows(targets, layout, ends=bool(covariates.future))
         beside = read_beside(
             source,
             layout,
@@ -133,7 +143,7 @@ def read_panel(
         weights = None if weights is None else weights[history]
     channels = [fill_gaps(axis, past, values, weights) for values in targets]
     filled = channels[0]
-    notes = [*_missing_notes(channels, names, past, axis, missing=missing), *notes]
+    notes = [*missing_notes(channels, names, past, axis, missing=missing), *notes]
     if beside is not None:
         notes += beside.notes
     if notes:
@@ -148,27 +158,39 @@ def read_panel(
     return panel, form
 
 
-def _history(targets: list[np.ndarray], layout: Layout, *, ends: bool) -> np.ndarray:
-    """Return which rows are history: where it ``ends`` with the newest value, those up to it."""
+def history_rows(
+    targets: list[np.ndarray], layout: Layout, *, ends: bool, some: bool = True
+) -> np.ndarray:
+    """Return which rows are history: where it ``ends`` with the newest value, those up to it.
+
+    Of a series without a value all rows are, or with ``some=False`` none.
+    """
     row = np.arange(len(layout.times))
     if not ends:
         return np.ones(len(row), dtype=bool)
     missing = np.logical_and.reduce([np.isnan(values) for values in targets])
     newest = np.maximum.reduceat(np.where(missing, -1, row), layout.indptr[:-1])
-    newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)  # no value at all: all rows
+    if some:
+        newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)
     return row <= np.repeat(newest, np.diff(layout.indptr))
 
 
-def _called(name: Any, nameless: str, *, upper: bool = False) -> str:
+def called(name: Any, nameless: str, *, upper: bool = False) -> str:
+    """Return what messages call a column."""
     text = nameless if name is None else f"column {name!r}"
     return text[0].upper() + text[1:] if upper else text
+
+
+def target_labels(form: FrameFormat) -> list[str]:
+    """Return how messages call each target of a frame, at the start of a sentence."""
+    return [called(name, "the target", upper=True) for name in _target_names(form)]
 
 
 def _target_names(form: FrameFormat) -> tuple[Any, ...]:
     return form.targets or (form.target_name,)
 
 
-def _arrange(source: Source, stamps: Stamps) -> tuple[Layout, list[np.ndarray], np.ndarray | None]:
+def arrange(source: Source, stamps: Stamps) -> tuple[Layout, list[np.ndarray], np.ndarray | None]:
     """Return the layout, the targets and the weights in its order."""
     if isinstance(source.values, pd.DataFrame):
         layout, values = _arrange_wide(source.values, stamps)
@@ -176,11 +198,11 @@ def _arrange(source: Source, stamps: Stamps) -> tuple[Layout, list[np.ndarray], 
     names = _target_names(source.format)
     columns = source.targets or {names[0]: source.values}
     targets = [
-        read_numbers(column, _called(name, "the values", upper=True))
+        read_numbers(column, called(name, "the values", upper=True))
         for name, column in columns.items()
     ]
     single = "y" if names[0] is None else names[0]
-    id_name = _called(source.format.id_name, "the index")
+    id_name = called(source.format.id_name, "the index")
     layout = lay_out(source.ids, id_name, stamps.times, stamps.bare, single)
     if source.format.kind == "indexed":
         # index levels come as codes; their names keep the type of the level
@@ -228,7 +250,7 @@ def _read_only(values: np.ndarray) -> np.ndarray:
     return view
 
 
-def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> bool:
+def check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) -> bool:
     """Return whether values are missing; refuse infinities, values near overflow, and no value at all."""
     high, low = values.max(), values.min()
     missing = bool(np.isnan(high))
@@ -258,9 +280,10 @@ def _check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str)
     )
 
 
-def _missing_notes(
+def missing_notes(
     channels: list[Filled], names: list[str], layout: Layout, axis: TimeAxis, *, missing: list[bool]
 ) -> list[str]:
+    """Return what the user should know of missing rows and values."""
     notes = []
     gaps = channels[0]
     if gaps.gap_steps:

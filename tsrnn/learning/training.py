@@ -22,13 +22,16 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from tsrnn.exceptions import ParameterError, TrainingError
+from tsrnn.lanes import walk_lanes
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.decoders import Teacher
+from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.outputs import HeadValues
 from tsrnn.windows import WindowSampler
 
-__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss"]
+__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss", "truncated_loss"]
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
@@ -38,7 +41,7 @@ TARGETS_STEPWISE = (
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
-_Batch = tuple[Tensor, Tensor, Covariates | None]
+_Batch = tuple[Tensor, Tensor, Covariates | None, Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,72 @@ def training_loss(
     teacher : Teacher, optional
         Which true values a recurrent decoder goes on from; without one it goes on from its own.
     """
-    plan = network.plan
-    past = values[:, : values.shape[1] - plan.horizon]
-    positions = network.positions(values.shape[1] - plan.horizon - plan.look_back)
-    positions = positions if steps is None else positions[steps]
-    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    truth = values[:, rows]  # (batch, position, horizon)
-    fed = teacher.choose(truth) if teacher is not None and plan.stepwise else None
+    past, rows = _to_read(network, values, steps)
+    truth = values[:, rows]
+    fed = _fed(network, truth, teacher)
     head = network(past, generator, steps, covariates, fed)
+    return _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
+
+
+def truncated_loss(
+    network: ForecastNetwork,
+    values: Tensor,
+    weights: Tensor | None,
+    state: State | None,
+    fresh: Tensor,
+    generator: torch.Generator | None = None,
+    steps: Tensor | None = None,
+    covariates: Covariates | None = None,
+    teacher: Teacher | None = None,
+) -> tuple[Tensor, State]:
+    """Return the loss of one chunk of each lane, and the state after it, detached.
+
+    Parameters
+    ----------
+    network, values, weights, generator, steps, covariates, teacher
+        As in :func:`training_loss`.
+    state : tuple of Tensor, optional
+        The state after the chunks before.
+    fresh : Tensor of bool, shape (batch,)
+        Lanes that begin anew.
+
+    References
+    ----------
+    Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent
+    network trajectories, Neural Computation 2(4).
+    """
+    past, rows = _to_read(network, values, steps)
+    truth = values[:, rows]
+    fed = _fed(network, truth, teacher)
+    head, after = network.go_on(past, state, generator, steps, covariates, fed, fresh)
+    loss = _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
+    return loss, tuple(part.detach() for part in after)
+
+
+def _to_read(
+    network: ForecastNetwork, values: Tensor, steps: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the rows to read, and where the targets of each position lie, (position, horizon)."""
+    horizon = network.plan.horizon
+    past = values[:, : values.shape[1] - horizon]
+    positions = network.positions(past.shape[1] - network.plan.look_back)
+    positions = positions if steps is None else positions[steps]
+    return past, positions[:, None] + torch.arange(1, horizon + 1, device=positions.device)
+
+
+def _fed(network: ForecastNetwork, truth: Tensor, teacher: Teacher | None) -> Tensor | None:
+    """Return the true values that a recurrent decoder goes on from."""
+    return teacher.choose(truth) if teacher is not None and network.plan.stepwise else None
+
+
+def _mean_loss(
+    network: ForecastNetwork, head: HeadValues, truth: Tensor, weights: Tensor | None
+) -> Tensor:
+    """Return the mean over known targets (batch, position, horizon), each by its weight."""
     target = network.relative_target(truth, head)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
-    importance = known.float() if weights is None else known * weights[:, rows].float()
+    importance = known.float() if weights is None else known * weights.float()
     return (loss * importance).sum() / importance.sum().clamp_min(1e-12)
 
 
@@ -168,24 +225,49 @@ def _check_settings(settings: dict[str, Any]) -> None:
 
 
 class _Batches:
-    """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch."""
+    """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch.
+
+    With ``truncated_bptt`` they are chunks of lanes, with a flag for each that begins anew.
+    """
 
     def __init__(self, sampler: WindowSampler, plan: TrainingPlan) -> None:
         self.sampler = sampler
         self.plan = plan
         self.rng = np.random.default_rng(plan.seed)
+        self.lanes: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
+        if plan.truncated_bptt is not None:
+            chunk = plan.truncated_bptt * sampler.patch
+            self.sampler = sampler.with_context(chunk)
+            self.lanes = walk_lanes(
+                sampler.stop,
+                lanes=sampler.things(plan.batch_size),
+                chunk=chunk,
+                patch=sampler.patch,
+                rng=self.rng,
+                channels=sampler.panel.channels,
+            )
 
     def __len__(self) -> int:
         return self.plan.check_every
 
     def __iter__(self) -> Iterator[_Batch]:
         for _ in range(self.plan.check_every):
-            places = self.sampler.places(self.plan.batch_size, self.rng)
+            fresh = np.empty(0, dtype=bool)
+            if self.lanes is None:
+                places = self.sampler.places(self.plan.batch_size, self.rng)
+            else:
+                *at, fresh = next(self.lanes)
+                places = (at[0], at[1])
             values, weights = self.sampler.gather(*places)
             empty = np.empty(0) if weights is None else weights
             beside = self.sampler.covariates(*places)
             covariates = None if beside is None else Covariates(*map(torch.from_numpy, beside))
-            yield torch.from_numpy(values), torch.from_numpy(empty), covariates
+            yield (
+                torch.from_numpy(values),
+                torch.from_numpy(empty),
+                covariates,
+                torch.from_numpy(fresh),
+            )
 
 
 class _TrainingModule(pl.LightningModule):
@@ -209,6 +291,7 @@ class _TrainingModule(pl.LightningModule):
         self.step_generator = torch.Generator().manual_seed(plan.seed)
         self.teacher_generator = torch.Generator().manual_seed(plan.seed)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
+        self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
         self.stretch: list[
             tuple[float, float]
@@ -233,19 +316,26 @@ class _TrainingModule(pl.LightningModule):
         if self.step >= self.plan.max_steps:
             self.trainer.should_stop = True
             return
-        values, weights, covariates = batch
+        values, weights, covariates, fresh = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * self.plan.rate(self.step)
-        loss = training_loss(
-            self.network,
-            values,
-            weights if weights.numel() else None,
-            self.dropout_generator,
-            self._steps(values),
-            covariates,
-            self._teacher(),
-        )
+        network, importance = self.network, weights if weights.numel() else None
+        dropped, steps, teacher = self.dropout_generator, self._steps(values), self._teacher()
+        if self.plan.truncated_bptt is None:
+            loss = training_loss(network, values, importance, dropped, steps, covariates, teacher)
+        else:
+            loss, self.carried = truncated_loss(
+                network,
+                values,
+                importance,
+                self.carried,
+                fresh,
+                dropped,
+                steps,
+                covariates,
+                teacher,
+            )
         optimizer.zero_grad()
         loss.backward()
         norm = self._clip()

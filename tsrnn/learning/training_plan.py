@@ -45,6 +45,8 @@ class TrainingPlan:
         0 is silent, 1 shows a progress bar, 2 a model summary, too.
     trainer_params : mapping
         Passed on to ``pytorch_lightning.Trainer``.
+    truncated_bptt : int, optional
+        Recurrent steps of a chunk of a lane (:mod:`tsrnn.lanes`); None trains on random windows.
     """
 
     max_steps: int
@@ -62,6 +64,7 @@ class TrainingPlan:
     device: str
     verbose: int
     trainer_params: Mapping[str, Any] = field(default_factory=dict)
+    truncated_bptt: int | None = None
 
     def rate(self, step: int) -> float:
         """Return the share of the learning rate at a step: a linear rise, then half a cosine down."""

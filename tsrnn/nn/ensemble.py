@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -39,9 +39,23 @@ class Network(Protocol):
         """The same over channels that share a state."""
 
     def read(
-        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+        self,
+        values: Tensor,
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
     ) -> State:
         """Return the state after reading the rows."""
+
+    def states(
+        self,
+        values: Tensor,
+        counts: Sequence[int],
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
+    ) -> list[State]:
+        """Return the states after so many recurrent steps."""
 
     def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Any:
         """Return what is said after the newest row."""
@@ -114,15 +128,33 @@ class NetworkEnsemble(nn.Module):
         return list(self.members)  # type: ignore[arg-type]
 
     def read(
-        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+        self,
+        values: Tensor,
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
     ) -> State:
         """Return the members' states after reading the rows; see :meth:`ForecastNetwork.read`."""
-        before = [None] * len(self.members) if state is None else self._split(state)
         after = [
-            network.read(values, own, covariates)
-            for network, own in zip(self._networks, before, strict=True)
+            network.read(values, own, covariates, before)
+            for network, own in zip(self._networks, self._begun(state), strict=True)
         ]
         return _joined(after)
+
+    def states(
+        self,
+        values: Tensor,
+        counts: Sequence[int],
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
+    ) -> list[State]:
+        """Return the members' states after so many steps; see :meth:`ForecastNetwork.states`."""
+        each = [
+            network.states(values, counts, own, covariates, before)
+            for network, own in zip(self._networks, self._begun(state), strict=True)
+        ]
+        return [_joined(list(after)) for after in zip(*each, strict=True)]
 
     def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Said:
         """Return what each member says; see :meth:`ForecastNetwork.say`."""
@@ -169,6 +201,9 @@ class NetworkEnsemble(nn.Module):
             for network, head in zip(self._networks, said, strict=True)
         ]
         return each[0] if len(each) == 1 else torch.stack(each).mean(0)
+
+    def _begun(self, state: State | None) -> Sequence[State | None]:
+        return [None] * len(self.members) if state is None else self._split(state)
 
     def _split(self, state: State) -> list[State]:
         chunks = [part.chunk(len(self.members)) for part in state]

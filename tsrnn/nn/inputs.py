@@ -53,7 +53,8 @@ def causal_features(
         ),
         safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
     ]
-    age = (~scale.last.isnan()).cumsum(1)[:, positions].unsqueeze(-1)
+    unheard = scale.last.isnan().sum(1, keepdim=True)  # steps before the first value
+    age = (positions + 1 - unheard).clamp_min(0).unsqueeze(-1)
     relative = squash(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0).float())
     seen = (~newest.isnan()).to(relative.dtype)
     aged = torch.log1p(age.clamp_max(plan.look_back).to(relative.dtype)) / 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,6 +31,7 @@ from tsrnn.nn.response import RESPONSES, FutureResponse
 from tsrnn.nn.scaling import (
     CausalScale,
     causal_scale,
+    last_observed,
     relative_move,
     represent,
     restore,
@@ -169,12 +170,16 @@ class ForecastNetwork(nn.Module):
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
-    def represent(self, values: Tensor) -> tuple[Tensor, CausalScale]:
+    def represent(self, values: Tensor, before: Tensor | None = None) -> tuple[Tensor, CausalScale]:
         """Return represented values and their causal scale, both of shape (batch, step)."""
         plan = self.plan
         represented = represent(values, log=plan.log)
         scale = causal_scale(
-            represented, season=plan.seasons[0], window=plan.window, anchor=plan.anchor
+            represented,
+            season=plan.seasons[0],
+            window=plan.window,
+            anchor=plan.anchor,
+            before=None if before is None else represent(before, log=plan.log),
         )
         return represented, scale
 
@@ -244,22 +249,34 @@ class ForecastNetwork(nn.Module):
         -------
         HeadValues of shape (batch, position, horizon)
         """
+        return self.go_on(values, None, generator, steps, covariates, fed)[0]
+
+    def go_on(
+        self,
+        values: Tensor,
+        state: State | None,
+        generator: torch.Generator | None = None,
+        steps: Tensor | None = None,
+        covariates: Covariates | None = None,
+        fed: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> tuple[HeadValues, State]:
+        """Do as :meth:`forward`, going on from a state, and return the state after the rows, too.
+
+        Where ``fresh``, bool of shape (batch,), holds, reading begins instead of going on.
+        """
         represented, scale = self.represent(values)
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
-        said, state = self._read(features, None, generator, self._static(columns))
+        said, after = self._read_on(features, state, fresh, generator, self._static(columns))
         hidden = said
         if not self.plan.is_causal:
             steps = torch.tensor([said.shape[1] - 1], device=said.device)
-            hidden = self._newest(state)
+            hidden = self._newest(after)
         elif steps is not None:
             hidden = said[:, steps]
-        memory = None
-        if self.head.slots:
-            every = torch.arange(said.shape[1], device=said.device)
-            at = every if steps is None else steps
-            memory = (said, newest_steps(at, len(every), self.head.slots))
+        memory = self._memory(said, state, fresh, steps)
         if steps is not None:
             features, positions = features[:, steps], positions[steps]
         inputs = self._head_inputs(
@@ -270,7 +287,48 @@ class ForecastNetwork(nn.Module):
             anchor, unit = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
             relative = self.relative_to(fed, anchor=anchor, scale=unit)
         answer: HeadValues = self.head(inputs, generator, relative)
-        return answer
+        return answer, after
+
+    def _memory(
+        self, said: Tensor, state: State | None, fresh: Tensor | None, steps: Tensor | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return what an attention decoder looks back at, and which of it each position sees."""
+        slots = self.head.slots
+        if not slots:
+            return None
+        every = torch.arange(said.shape[1], device=said.device)
+        at = every if steps is None else steps
+        if state is None:
+            return said, newest_steps(at, len(every), slots)
+        kept, count = state[-2:]
+        count = count if fresh is None else count * ~fresh[None, :, None]
+        before, visible = recall(kept, count)
+        sees = newest_steps(at + slots, slots + len(every), slots)
+        seen = torch.cat([visible, visible.new_ones(len(said), 1, len(every))], -1)
+        return torch.cat([before, said], 1), sees & seen
+
+    def _read_on(
+        self,
+        features: Tensor,
+        state: State | None,
+        fresh: Tensor | None,
+        generator: torch.Generator | None,
+        static: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        """Read features on from a state, or where ``fresh`` from the beginning."""
+        if fresh is not None and bool(fresh.all()):
+            state = None
+        if state is None or fresh is None or not fresh.any():
+            return self._read(features, state, generator, static)
+        old, new = torch.nonzero(~fresh).squeeze(1), torch.nonzero(fresh).squeeze(1)
+        own = [None if static is None else static[which] for which in (old, new)]
+        carried = tuple(part[:, old] for part in state)
+        went_on = self._read(features[old], carried, generator, own[0])
+        began = self._read(features[new], None, generator, own[1])
+        back = torch.argsort(torch.cat([old, new]))
+        hidden = torch.cat([went_on[0], began[0]])[back]
+        joined = zip(went_on[1], began[1], strict=True)
+        return hidden, tuple(torch.cat(parts, 1)[:, back] for parts in joined)
 
     def _read(
         self,
@@ -287,7 +345,11 @@ class ForecastNetwork(nn.Module):
         return hidden, (*after, *remember(kept, hidden, self.head.slots))
 
     def read(
-        self, values: Tensor, state: State | None = None, covariates: Covariates | None = None
+        self,
+        values: Tensor,
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
     ) -> State:
         """Return the state after reading the rows behind the look-back, a whole number of patches.
 
@@ -298,6 +360,8 @@ class ForecastNetwork(nn.Module):
             The state before the first of these rows.
         covariates : Covariates, optional
             Of the same rows.
+        before : Tensor of shape (batch,), optional
+            The newest value observed before all these rows, where reading goes on; NaN where there is none.
 
         Notes
         -----
@@ -314,15 +378,33 @@ class ForecastNetwork(nn.Module):
         for start in range(0, steps, most):
             stop = min(start + most, steps)
             chunk = values[:, start : plan.look_back + stop]
-            represented, scale = self.represent(chunk)
-            positions = self.positions(stop - start)
             some = None if covariates is None else covariates.between(start, plan.look_back + stop)
-            columns = self.encode(some)
-            features = self.features(represented, scale, positions, columns)
-            _, state = self._read(features, state, static=self._static(columns))
+            if start:
+                before = last_observed(values[:, :start], before)[:, -1]
+            (state,) = self.states(chunk, [(stop - start) // plan.patch], state, some, before)
         if state is None:
             raise ValueError("read needs at least one row behind the look-back")
         return state
+
+    def states(
+        self,
+        values: Tensor,
+        counts: Sequence[int],
+        state: State | None = None,
+        covariates: Covariates | None = None,
+        before: Tensor | None = None,
+    ) -> list[State]:
+        """Return the states after so many recurrent steps, ascending; otherwise as :meth:`read`."""
+        represented, scale = self.represent(values, before)
+        positions = self.positions(counts[-1] * self.plan.patch)
+        columns = self.encode(covariates)
+        features = self.features(represented, scale, positions, columns)
+        reached, start = [], 0
+        for stop in counts:
+            _, state = self._read(features[:, start:stop], state, static=self._static(columns))
+            reached.append(state)
+            start = stop
+        return reached
 
     def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> HeadValues:
         """Say the horizon after the newest row, given the state there.

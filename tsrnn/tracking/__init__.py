@@ -10,6 +10,7 @@
     record     what a fit says about itself
     report     what of it goes into the run, and when
     flavor     the model, as MLflow saves and serves it
+    registry   upload, try, register, alias last
     words      the words users say: track, autolog, runs
 
 A fit is logged after ``tsrnn.autolog()``, inside ``with tsrnn.track(...)``, or inside an active

@@ -57,10 +57,13 @@ class TrackedRun:
         tags: Mapping[str, object] | None = None,
         parent: str | None = None,
         join: str | None = None,
+        resume: str | None = None,
+        log_models: bool = True,
     ) -> None:
         self.uri = uri
         self.experiment = experiment
         self.run_id = join
+        self.log_models = log_models
         self.experiment_id = experiment_id
         self.entity: Run | None = None
         self.joined = join is not None
@@ -68,6 +71,8 @@ class TrackedRun:
         self.dataset: tuple[str, str] | None = None
         self._name = name
         self._parent = parent
+        self._resume = resume
+        self._tags = {metric_name(key): str(value)[:5000] for key, value in (tags or {}).items()}
         self._courier = Courier(uri)
         self._journal = Journal()
         self._buffer: list[tuple[str, float, int, int]] = []
@@ -78,9 +83,9 @@ class TrackedRun:
         self._journal.add(
             "run", name=name, experiment=experiment, uri=uri, joined=self.joined, time=self._started
         )
+        if self._tags:
+            self._journal.add("tags", tags=list(self._tags.items()))
         self._courier.send(self._open, seconds=None if is_remote(uri) else OPENING)
-        if tags:
-            self.set_tags(tags)
 
     # ---- what users call ------------------------------------------------------------------
 
@@ -232,22 +237,33 @@ class TrackedRun:
         else:
             if self.experiment_id is None:
                 self.experiment_id = experiment_id(client, self.uri, self.experiment or "tsrnn")
-            self.entity = client.create_run(
+            self.entity = self._reopened(client) or client.create_run(
                 self.experiment_id,
                 start_time=self._started,
-                tags=_context_tags(self._parent),
+                tags={**_context_tags(self._parent), **self._tags},
                 run_name=self._name,
             )
             self.run_id = self.entity.info.run_id
-            self._close_abandoned(client)
             with suppress(OSError):
                 leases.hold(self.uri, self.entity.info.run_id)
+            self._close_abandoned(client)
         self._journal.add("opened", run_id=self.run_id)
+
+    def _reopened(self, client: MlflowClient) -> Run | None:
+        """Return the run to go on with, open again; None where there is none any more."""
+        if self._resume is None:
+            return None
+        try:
+            client.set_tag(self._resume, "tsrnn.resumed", "true")
+            client.update_run(self._resume, status="RUNNING")
+            return client.get_run(self._resume)
+        except MlflowException:  # deleted since, or another store
+            return None
 
     def _close_abandoned(self, client: MlflowClient) -> None:
         for run_id in leases.abandoned(self.uri):
             with suppress(MlflowException):  # deleted since
-                if client.get_run(run_id).info.status == "RUNNING":
+                if run_id != self.run_id and client.get_run(run_id).info.status == "RUNNING":
                     client.set_tag(
                         run_id, "tsrnn.error", "the process ended without closing this run"
                     )

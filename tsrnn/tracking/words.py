@@ -82,6 +82,8 @@ def track(
     tags: Mapping[str, object] | None = None,
     *,
     tracking_uri: str | None = None,
+    log_models: bool = True,
+    resume: str | None = None,
 ) -> Iterator[TrackedRun]:
     """Log the fits of a ``with`` block to one run of MLflow.
 
@@ -100,6 +102,11 @@ def track(
         Tags of the run.
     tracking_uri : str, optional
         The store; see :func:`tsrnn.tracking.resolve_uri` for what happens without it.
+    log_models : bool
+        Whether a fit inside also keeps its model.
+    resume : str, optional
+        Id of a run to go on with, such as that of a process that was killed; a new run where there is
+        no such run any more.
 
     Yields
     ------
@@ -121,6 +128,8 @@ def track(
         name=run_name,
         tags=tags,
         parent=None if outer is None else outer.info.run_id,
+        resume=resume,
+        log_models=log_models,
     )
     token = _tracked.set(run)
     status = "FAILED"
@@ -276,6 +285,7 @@ def _listen(forecaster: Forecaster) -> FitListener | None:
         return None
     name = type(forecaster).__name__
     log_models = _autolog is None or _autolog.log_models
+    log_models = log_models and (tracked is None or tracked.log_models)
     if current is not None:
         info = current.info
         uri = (

@@ -1,0 +1,199 @@
+"""Challenger against champion, on the same folds and with nothing known that came later.
+
+A model that is in use was trained on the newest rows there were, and those are the rows of today's
+folds: scored as it is, it would know the answers. Each model therefore has a **twin**: the same
+recipe fitted to the rows before the oldest cutoff of its own backtest. The twin of a champion that
+is a week old ends a week before that of the challenger, so that the contest measures what replacing
+the one by the other is worth, its age included.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from tsrnn.backtesting import BacktestResult
+from tsrnn.backtesting import backtest as roll
+from tsrnn.base import Forecast, Forecaster
+from tsrnn.exceptions import SkillWarning
+from tsrnn.panel import Panel
+
+if TYPE_CHECKING:
+    from .sections import BacktestSpec, GateSpec
+
+__all__ = ["Decision", "backtest_with_twin", "decide", "knows_later", "score_twin"]
+
+
+class _Frozen(Forecaster):
+    """A fitted forecaster that a backtest takes as it is: its ``fit`` learns nothing.
+
+    Parameters
+    ----------
+    model : Forecaster
+        Fitted, or to be fitted by the first ``fit`` and then kept.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        for name in ("horizon", "id_col", "time_col", "target_col", "freq", "calendar", "season"):
+            setattr(self, name, getattr(model, name))
+
+    def __sklearn_clone__(self) -> _Frozen:
+        return self
+
+    def set_params(self, **params: Any) -> _Frozen:
+        for name, value in params.items():
+            setattr(self, name, value)
+        if not self.model.__sklearn_is_fitted__():
+            self.model.set_params(**params)
+        return self
+
+    def _check_parameters(self) -> None:
+        self.model._check_parameters()  # noqa: SLF001
+
+    def _covariate_columns(self) -> Any:
+        return self.model._covariate_columns()  # noqa: SLF001
+
+    def _fit_panel(self, panel: Panel, notify: Callable[..., None]) -> None:
+        del notify
+        if not self.model.__sklearn_is_fitted__():
+            self.model = self.model._fit_read(panel, self.format_)  # noqa: SLF001
+        self.newest_ = panel
+
+    def _forecast_panel(
+        self, panel: Panel | None, horizon: int, probabilities: tuple[float, ...], ahead: Any = None
+    ) -> Forecast:
+        known = self.newest_ if panel is None else panel
+        return self.model._say(known, horizon, probabilities, ahead)  # noqa: SLF001
+
+    def _history_tail(self) -> Panel:
+        return self.newest_
+
+
+def backtest_with_twin(
+    forecaster: Any, frame: pd.DataFrame, spec: BacktestSpec, *, level: list[int | float]
+) -> tuple[BacktestResult, Any, BacktestResult]:
+    """Return the backtest of ``spec``, the twin, and the backtest of the twin on the same folds.
+
+    Parameters
+    ----------
+    forecaster : RNNForecaster
+        Not fitted; it is not changed.
+    frame : pandas.DataFrame
+        All rows.
+    spec : BacktestSpec
+        Cutoffs, and how often the model is fitted. The twin is fitted once, so that with
+        ``refit: false`` both backtests are one.
+    level : list of float
+        Intervals in percent.
+    """
+    holder = _Frozen(clone(forecaster))
+    result = _roll(holder, frame, spec, refit=False, level=level)
+    twin = holder.model
+    if spec.refit is False:
+        return result, twin, result
+    return _roll(forecaster, frame, spec, refit=spec.refit, level=level), twin, result
+
+
+def score_twin(
+    twin: Any,
+    frame: pd.DataFrame,
+    spec: BacktestSpec,
+    *,
+    level: list[int | float],
+    like: Any,
+) -> BacktestResult:
+    """Return how a fitted forecaster does at the cutoffs of ``spec``, as it is.
+
+    ``like`` is the fitted rival, whose horizon and season make the folds.
+    """
+    frozen = _Frozen(twin)
+    frozen.horizon, frozen.season = like.horizon_, like.season_
+    return _roll(frozen, frame, spec, refit=False, level=level)
+
+
+def knows_later(twin: Any, result: BacktestResult) -> bool:
+    """Return whether ``twin`` was fitted to rows after the oldest cutoff of a series."""
+    tail = twin._history_tail()  # noqa: SLF001
+    seen = pd.Series(twin.axis_.to_index(tail.last_times), index=tail.ids.astype(str))
+    folds = result.forecasts
+    if folds.columns[0] == "cutoff":
+        return bool(seen.max() > folds["cutoff"].min())
+    oldest = folds.groupby(folds[folds.columns[0]].astype(str), observed=True)["cutoff"].min()
+    both = seen.index.intersection(oldest.index)
+    return bool((seen[both] > oldest[both]).any())
+
+
+def _roll(
+    forecaster: Any, frame: pd.DataFrame, spec: BacktestSpec, *, refit: bool | int, level: Any
+) -> BacktestResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkillWarning)  # a backtest has its own verdict
+        return roll(
+            forecaster, frame, n_windows=spec.n_windows, step=spec.step, refit=refit, level=level
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says.
+
+    Parameters
+    ----------
+    outcome : {"promoted", "kept", "refused"}
+        The challenger takes over; the champion stays; there is neither.
+    words : str
+        Why, as a sentence.
+    challenger, champion : float or None
+        Their scores.
+    """
+
+    outcome: str
+    words: str
+    challenger: float
+    champion: float | None = None
+
+
+def decide(
+    gate: GateSpec,
+    scores: pd.DataFrame,
+    *,
+    challenger: Mapping[str, float],
+    champion: Mapping[str, float] | None,
+    name: str = "the champion",
+) -> Decision:
+    """Judge a challenger.
+
+    Parameters
+    ----------
+    gate : GateSpec
+        Measure, margin, and what must be beaten in any case.
+    scores : pandas.DataFrame
+        Of the challenger's own backtest, beside the baselines.
+    challenger, champion : mapping of str to float
+        Scores of their twins, on the same folds; None where there is no champion.
+    name : str
+        The champion in words.
+    """
+    metric, own = gate.metric, float(scores.loc["model", gate.metric])
+    if gate.beat is not None and not own < (bar := float(scores.loc[gate.beat, metric])):
+        words = f"does not beat {gate.beat}: {metric} {own:.4g} against {bar:.4g}"
+        if champion is None:
+            return Decision("refused", f"The challenger {words}, and there is no champion.", own)
+        return Decision("kept", f"The challenger {words}; {name} stays.", own, champion[metric])
+    if champion is None:
+        return Decision("promoted", f"There was no champion; {metric} {own:.4g}.", own)
+    fresh, rival = challenger[metric], champion[metric]
+    gain = 100 * (1 - fresh / rival) if rival > 0 else 0.0
+    compared = f"{metric} {fresh:.4g} against {rival:.4g} of {name} on the same folds"
+    if not np.isfinite(rival) or gain > gate.margin:
+        words = f"The challenger is {gain:.2f} % better: {compared}."
+        return Decision("promoted", words, fresh, rival)
+    than = f"only {gain:.2f} % better" if gain > 0 else "not better"
+    return Decision("kept", f"The challenger is {than}: {compared}, which stays.", fresh, rival)
