@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := gluonts pytorch_forecasting neuralforecast darts
 
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-peers soak ui clean
+.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers soak ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -45,6 +45,9 @@ bench-decoders: $(STAMP)  ## the decoders side by side; goes on where it was sto
 
 bench-accuracy: $(STAMP)  ## public benchmarks beside published figures; hours, and goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py --results accuracy.jsonl --write docs/benchmarks.md
+
+bench-classic: $(STAMP)  ## what each cell remembers, on the classic tasks: an hour or two; goes on where it was cut
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/classic.py --results classic.jsonl --write docs/benchmarks.md --figure docs/images/memory.png
 
 bench-peers: $(STAMP) $(PEERS:%=.peers/%/.installed)  ## the same sets with other libraries: hours; goes on where it was cut
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --write docs/benchmarks.md

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tsrnn import RNNForecaster, datasets
+from tsrnn.inspection import plot_network
 from tsrnn.plotting import plot_backtest, plot_calibration, plot_residuals, plot_skill
 
 IMAGES = Path(__file__).parent / "images"
@@ -29,6 +30,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         carbon_dioxide()
         prices()
+        inside()
 
 
 def carbon_dioxide() -> None:
@@ -60,6 +62,13 @@ def prices() -> None:
     ]
     title = "Calibration: 60 origins, S&P 500 and NASDAQ"
     save(plot_calibration(np.array(PROMISED) / 100, inside, len(many), title=title), "calibration")
+
+
+def inside() -> None:
+    """The look inside of a model of CO2 at Mauna Loa."""
+    model = RNNForecaster(cell="lstm", num_layers=2, max_steps=200).fit(datasets.load("co2"))
+    save(model.diagnose().plot(), "diagnosis")
+    save(plot_network(model), "network")
 
 
 def save(figure: Figure, name: str) -> None:

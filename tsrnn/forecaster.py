@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from tsrnn.backtesting import BacktestResult
     from tsrnn.backtesting.folds import Window
+    from tsrnn.inspection import Diagnosis
     from tsrnn.nn.cells import Cell
     from tsrnn.panel import Panel
 
@@ -584,6 +585,30 @@ class RNNForecaster(Forecaster):
         """Return what was decided from the data, the parameters of each block, and the verdict."""
         self._check_is_fitted()
         return summarise(self)
+
+    @at_one_moment
+    def diagnose(self, df: Any = None, *, static_df: Any = None) -> Diagnosis:
+        """Look inside the network: how far back it remembers, its weights, gates and units.
+
+        Parameters
+        ----------
+        df : frame, optional
+            Histories to read; the end of the training data when not given.
+        static_df : frame, optional
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        Diagnosis
+            Numbers, ``plot()``, and in words (``print``) what was found and what to try.
+        """
+        from tsrnn.inspection import diagnose
+
+        self._check_is_fitted()
+        panel = None if df is None and static_df is None else self._history(df, static_df)
+        with torch_settings(), torch.inference_mode():
+            reading = self._read_panel(panel)
+        return diagnose(self, reading)
 
     @at_one_moment
     def plot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
+from tsrnn.inspection.blocks import blocks_of
 from tsrnn.nn.reference import reference_names
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def summarise(forecaster: RNNForecaster) -> str:
         count = sum(p.numel() for p in block.parameters())
         total += count
         rows.append((f"block {name}", f"{count:,} parameters"))
+        rows += [(f"  {each.name}", str(each)) for each in blocks_of(block)]
     if len(network.members) > 1:
         total *= len(network.members)
         rows.append(("members", f"{len(network.members)}, quantiles averaged"))

@@ -42,6 +42,12 @@ def history() -> pd.DataFrame:
     )
 
 
+LOOK = (
+    "diagnosis.txt", "diagnosis.png", "network.png",
+    "gradients.csv", "spectra.csv", "gates.csv", "units.csv",
+)  # fmt: skip
+
+
 def tiny(**changes) -> RNNForecaster:
     return RNNForecaster(**{"horizon": 4, "max_steps": 5, "hidden_size": 4, **changes})
 
@@ -98,6 +104,11 @@ def test_a_fit_inside_track_leaves_a_ready_model_linked_to_its_numbers(client, h
     assert params["plan/representation"] == model.plan_.representation
     files = {file.path for file in client.list_artifacts(run.run_id)}
     assert {"forecast.parquet", "forecast.csv", "forecast.png"} <= files
+    look = {file.path for file in client.list_artifacts(run.run_id, "diagnosis")}
+    assert look == {f"diagnosis/{name}" for name in LOOK}
+    by_lag = client.get_metric_history(run.run_id, "diagnosis/gradient_by_lag")
+    found = model.diagnose().gradients["median"]
+    assert [(point.step, point.value) for point in by_lag] == list(found.items())
     curve = client.get_metric_history(run.run_id, "train_loss")
     assert len(curve) >= 1
     assert runs("linked").loc[0, "metrics.fit_seconds"] > 0

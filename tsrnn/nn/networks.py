@@ -269,7 +269,7 @@ class ForecastNetwork(nn.Module):
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
-        said, after = self._read_on(features, state, fresh, generator, self._static(columns))
+        said, after = self._read_on(features, state, fresh, generator, self.initial_inputs(columns))
         hidden = said
         if not self.plan.is_causal:
             steps = torch.tensor([said.shape[1] - 1], device=said.device)
@@ -401,7 +401,9 @@ class ForecastNetwork(nn.Module):
         features = self.features(represented, scale, positions, columns)
         reached, start = [], 0
         for stop in counts:
-            _, state = self._read(features[:, start:stop], state, static=self._static(columns))
+            _, state = self._read(
+                features[:, start:stop], state, static=self.initial_inputs(columns)
+            )
             reached.append(state)
             start = stop
         return reached
@@ -478,7 +480,7 @@ class ForecastNetwork(nn.Module):
         inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
         return self.head.attended(inputs).squeeze(1)
 
-    def _static(self, columns: Encoded | None) -> Tensor | None:
+    def initial_inputs(self, columns: Encoded | None) -> Tensor | None:
         """Return what the encoder's initial state is made of, where that is static covariates."""
         if self.covariates is None or columns is None:
             return None

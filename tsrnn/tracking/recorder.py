@@ -24,6 +24,7 @@ from tsrnn.tracking.store import create_store, experiment_id, terminate
 
 if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
+    from tsrnn.inspection import Diagnosis
 
 __all__ = ["TrackedRun"]
 
@@ -148,6 +149,20 @@ class TrackedRun:
                 self.log_metrics({f"{name}/{method}/mae_by_step": value}, step)
         self.set_tags({f"tsrnn.{name}": result.verdict})
         self.log_table(result.forecasts, f"{name}/forecasts")
+
+    def log_diagnosis(self, diagnosis: Diagnosis, name: str = "diagnosis") -> None:
+        """Log what :meth:`~tsrnn.RNNForecaster.diagnose` found: words, picture, tables.
+
+        ``diagnosis/gradient_by_lag`` is a curve over lags, ``diagnosis/findings`` their number.
+        """
+        norms = diagnosis.gradients["median"]
+        for lag, norm in zip(norms.index.tolist(), norms.tolist(), strict=True):
+            self.log_metrics({f"{name}/gradient_by_lag": norm}, lag)
+        self.log_metrics({f"{name}/findings": len(diagnosis.findings)})
+        self.log_text(str(diagnosis), f"{name}/diagnosis.txt")
+        self.log_figure(diagnosis.plot(), f"{name}/diagnosis")
+        for table in ("gradients", "spectra", "gates", "units"):
+            self.log_text(getattr(diagnosis, table).to_csv(), f"{name}/{table}.csv")
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Log a file, or every file of a folder, under ``folder`` of the run's artifacts."""

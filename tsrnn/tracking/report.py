@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from tsrnn.exceptions import DataError, ParameterError
+from tsrnn.inspection import plot_network
 from tsrnn.plotting import plot_forecast
 from tsrnn.tracking import flavor, record
 
@@ -71,6 +72,7 @@ def finish(
         return
     _log_scores(run, forecaster)
     _log_forecast(run, forecaster)
+    _log_inside(run, forecaster)
     if log_model and run.model_id is not None:
         _log_model(run, forecaster)
     run.wait()
@@ -104,6 +106,15 @@ def _log_forecast(run: TrackedRun, forecaster: Forecaster) -> None:
     plot = getattr(forecaster, "plot", None)
     figure = _draw(forecaster) if plot is None else plot()
     run.log_figure(figure, "forecast")
+
+
+def _log_inside(run: TrackedRun, forecaster: Forecaster) -> None:
+    """Log a look inside the network of a forecaster that has one."""
+    look = getattr(forecaster, "diagnose", None)
+    if look is None:
+        return
+    run.log_diagnosis(look())
+    run.log_figure(plot_network(forecaster), "diagnosis/network")
 
 
 def _draw(forecaster: Forecaster) -> Any:

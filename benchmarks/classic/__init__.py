@@ -1,0 +1,1 @@
+"""The classic tasks of recurrent networks: what each cell can remember, and for how long."""
