@@ -15,6 +15,7 @@ from tests.nn.plans import plan
 from tests.test_state import NAMED, cut, fit, one_by_one, same, with_covariates
 from tsrnn import DataError, load
 from tsrnn.calendars import TimeAxis
+from tsrnn.inspection.diagnosis import _inputs
 from tsrnn.lanes import walk_lanes
 from tsrnn.learning.training import training_loss, truncated_loss
 from tsrnn.nn.networks import ForecastNetwork
@@ -328,6 +329,18 @@ def test_rows_that_do_not_follow_are_refused_and_change_nothing():
             model.update(rows)
 
     assert model.get_state() is before
+
+
+def test_what_is_looked_at_inside_is_what_is_read():
+    model = fit_joint(joint(waves(rows=START)), calendar_features=CALENDAR)
+    network, reading = model.network_.members[0], model.get_state().reading
+
+    read, _ = _inputs(network, reading, 8)
+    _, state = network.encoder(read.float())
+
+    assert model.diagnose().histories == len(read) == 2
+    expected = network.read(reading.rows.clone(), None, reading.covariates.take(slice(None)))
+    torch.testing.assert_close(state[0], expected[0][:, :: len(TARGETS)])
 
 
 # ---- one pass for all cutoffs ---------------------------------------------------------------------

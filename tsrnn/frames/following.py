@@ -99,6 +99,12 @@ def read_following(
     id_col, time_col, target_col : str, optional
         As the forecaster was told.
 
+    Returns
+    -------
+    NewRows
+        Of each channel, where the frame has several targets: as in
+        :func:`tsrnn.frames.joint.interleave`.
+
     Raises
     ------
     DataError
@@ -108,19 +114,15 @@ def read_following(
     -----
     DataWarning
         Values or rows are missing; once per call.
-
-    Returns
-    -------
-    NewRows
-        Of each channel, where the frame has several targets: as in
-        :func:`tsrnn.frames.joint.interleave`.
     """
     plain = next_rows(df, form=form, axis=axis, ids=ids, places=places, last_times=last_times)
     if plain is not None:
-        series, times, values = plain
-        indptr = np.arange(len(series) + 1)
-        given = np.array(values, dtype=np.float64)  # the caller's may not be written to
-        return NewRows(series, indptr, given, times, values.dtype, None, ahead[series, :0])
+        series, times, targets = plain
+        indptr, dtype = np.arange(len(series) + 1), np.result_type(*targets)
+        # copied: the caller's may not be written to
+        own = [np.array(values, dtype=np.float64) for values in targets]
+        rows = NewRows(series, indptr, own[0], times, dtype, None, ahead[series, :0])
+        return _by_channel(rows, own)
     columns = replace(form.covariates, static=())
     source = open_source(
         df,
@@ -160,36 +162,35 @@ def read_following(
     first[filled.indptr[:-1]] = True
     beside, later = None, np.empty((len(series), 0, len(columns.future)))
     if form.covariates:
-        columns_read = read_beside(source, layout, history, axis, columns=columns, fitted=True)
-        notes += columns_read.notes
-        full = [
-            np.full((len(kept), rows.shape[1]), np.nan)
-            for rows in (columns_read.future, columns_read.past)
-        ]
-        for rows, own in zip(full, (columns_read.future, columns_read.past), strict=True):
-            rows[new] = own
-        future, other = (filled.spread(rows[kept]) for rows in full)
+        read = read_beside(source, layout, history, axis, columns=columns, fitted=True)
+        notes += read.notes
+        full = [np.full((len(kept), each.shape[1]), np.nan) for each in (read.future, read.past)]
+        for whole, each in zip(full, (read.future, read.past), strict=True):
+            whole[new] = each
+        future, other = (filled.spread(whole[kept]) for whole in full)
         future = _known_in_gaps(future, filled, ahead[series])
         beside = np.concatenate([future, other], 1)[~first]
-        later = _later(layout, history, axis, filled, columns_read.future)
+        later = _later(layout, history, axis, filled, read.future)
     if notes:
         warn(" ".join(notes), DataWarning)
-    by_channel = [each.values[~first].astype(np.float64, copy=False) for each in channels]
-    read = NewRows(
+    own = [each.values[~first].astype(np.float64, copy=False) for each in channels]
+    rows = NewRows(
         series,
         filled.indptr - np.arange(len(filled.indptr)),
-        by_channel[0],
+        own[0],
         filled.times[~first],
         np.result_type(*targets),
         beside,
         later,
     )
-    return read if len(by_channel) == 1 else _by_channel(read, by_channel)
+    return _by_channel(rows, own)
 
 
 def _by_channel(new: NewRows, values: list[np.ndarray]) -> NewRows:
     """Return rows of each channel, from those of what they are channels of and the values of each."""
     count, lengths = len(values), np.diff(new.indptr)
+    if count == 1:
+        return new
     indptr = np.append(0, np.cumsum(lengths.repeat(count)))
     row = np.arange(indptr[-1]) + np.repeat(
         new.indptr[:-1].repeat(count) - indptr[:-1], lengths.repeat(count)

@@ -497,14 +497,21 @@ class ForecastNetwork(nn.Module):
         if self.channels is None:
             read: tuple[Tensor, State] = self.encoder(features, state, generator, static)
             return read
-        count, own = self.plan.channels, feature_count(self.plan)
-        common = features[..., own:] if features.shape[-1] > own else None
+        count = self.plan.channels
         if state is not None:
             state = tuple(part[:, ::count].contiguous() for part in state)
-        static = None if static is None else static[::count]
-        together = self.channels.together(features[..., :own], common)
+        together, static = self.together(features, static)
         hidden, state = self.encoder(together, state, generator, static)
         return self.channels.each(hidden), tuple(part.repeat_interleave(count, 1) for part in state)
+
+    def together(self, features: Tensor, static: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return what the encoder reads and its initial state is made of: of channels, side by side."""
+        if self.channels is None:
+            return features, static
+        own = feature_count(self.plan)
+        common = features[..., own:] if features.shape[-1] > own else None
+        static = None if static is None else static[:: self.plan.channels]
+        return self.channels.together(features[..., :own], common), static
 
     def _newest(self, state: State) -> Tensor:
         """Return what the encoder says at the newest step, as each row sees it, (batch, 1, output)."""
