@@ -124,7 +124,11 @@ def test_missing_values_of_single_channels_and_missing_rows(settings, at_once):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"patch": 1}, {"patch": 3}, {"decoder": "attention", "calendar_features": CALENDAR}],
+    [
+        {"patch": 1, "season": 2},
+        {"patch": 3},
+        {"decoder": "attention", "season": 2, "calendar_features": CALENDAR},
+    ],
 )
 @pytest.mark.parametrize("together", [0, 25, 40, 80])
 def test_silences_of_one_channel_and_of_all(settings, together):
