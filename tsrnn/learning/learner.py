@@ -90,6 +90,10 @@ class Learner:
         best_step, share, history = self._choose(
             network, sampler, validation, clock.share(2), notify
         )
+        if (
+            panel.channels > 1
+        ):  # their correlation is read off all origins, which takes no rolling on
+            validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
         members = self._members(panel, best_step, share, correction, clock)
@@ -116,11 +120,12 @@ class Learner:
             at_end=self.network.loss_at == "last",
         )
 
-    def _validation(self, panel: Panel, split: Split) -> Validation:
-        rolled = self.network.conditional and len(split.validation) > 64
+    def _validation(self, panel: Panel, split: Split, every: int | None = None) -> Validation:
+        if every is None:  # rolling on takes time
+            every = 8 if self.network.conditional and len(split.validation) > 64 else 1
         return Validation(
             panel,
-            split.validation[:: 8 if rolled else 1],
+            split.validation.thinned(every, panel.channels),
             split.choose,
             horizon=self.data.horizon,
             context=self.data.context,

@@ -100,6 +100,8 @@ class NetworkPlan:
     teacher_forcing : {"scheduled", "always", "never"}
         How a decoder that is a recurrent network is trained; see
         :class:`~tsrnn.nn.decoders.teaching.Teacher`.
+    channels : int
+        Neighbouring series that share a state; see :class:`~tsrnn.nn.joint.Channels`.
     """
 
     horizon: int
@@ -116,6 +118,7 @@ class NetworkPlan:
     covariates: CovariatePlan | None = None
     loss_at: str = "every"
     teacher_forcing: str = "scheduled"
+    channels: int = 1
 
     @property
     def is_causal(self) -> bool:
