@@ -94,23 +94,24 @@ def build(combination: Combination) -> RNNForecaster:
 def covering(seed: int = 0) -> list[Combination]:
     """Return legal combinations that together hold every legal pair of choices (greedy, seeded)."""
     draw = random.Random(seed)
-    pairs = {
-        ((one, a), (other, b))
+    missing = {  # in order, so that every process finds the same list
+        ((one, a), (other, b)): None
         for one, other in itertools.combinations(CHOICES, 2)
         for a in CHOICES[one]
         for b in CHOICES[other]
     }
     chosen: list[Combination] = []
     fruitless = 0
-    while pairs and fruitless < 30:
-        best = max(
-            (_candidate(draw, pairs) for _ in range(40)), key=lambda c: len(_pairs(c) & pairs)
-        )
-        new = _pairs(best) & pairs
-        fruitless = 0 if new else fruitless + 1
-        if new:
-            chosen.append(best)
-            pairs -= new
+    while missing and fruitless < 30:
+        candidates = [_candidate(draw, missing) for _ in range(40)]
+        gains = [sum(pair in missing for pair in _pairs(each)) for each in candidates]
+        if not max(gains):
+            fruitless += 1
+            continue
+        fruitless = 0
+        chosen.append(candidates[gains.index(max(gains))])
+        for pair in _pairs(chosen[-1]):
+            missing.pop(pair, None)
     return chosen
 
 
@@ -126,16 +127,16 @@ def every(seed: int = 0) -> Iterator[Combination]:
                 break
 
 
-def _candidate(draw: random.Random, pairs: set[Any]) -> Combination:
+def _candidate(draw: random.Random, missing: dict[Any, None]) -> Combination:
     """Return a legal combination, most often one that holds a pair still missing."""
     for _ in range(200):
         combination = {name: draw.choice(some) for name, some in CHOICES.items()}
         if draw.random() < 0.9:
-            combination |= dict(draw.choice(tuple(pairs)) if len(pairs) < 200 else ())
+            combination |= dict(draw.choice(tuple(missing)) if len(missing) < 200 else ())
         if is_legal(combination):
             return combination
     return dict.fromkeys(CHOICES)
 
 
-def _pairs(combination: Combination) -> set[Any]:
-    return set(itertools.combinations(combination.items(), 2))
+def _pairs(combination: Combination) -> list[Any]:
+    return list(itertools.combinations(combination.items(), 2))
