@@ -27,7 +27,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)  ## two processes of one thread each; what compares timings runs alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not speed"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not speed"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m speed
 
 ui: $(STAMP)  ## MLflow on the local store
