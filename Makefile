@@ -26,8 +26,9 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-unit: $(STAMP)
-	$(BIN)/python -m pytest
+unit: $(STAMP)  ## two processes of one thread each; what compares timings runs alone
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not speed"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m speed
 
 ui: $(STAMP)  ## MLflow on the local store
 	$(BIN)/tsrnn ui
@@ -52,10 +53,11 @@ bench-classic: $(STAMP)  ## what each cell remembers, on the classic tasks: an h
 bench-peers: $(STAMP) $(PEERS:%=.peers/%/.installed)  ## the same sets with other libraries: hours; goes on where it was cut
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --write docs/benchmarks.md
 
-soak: $(STAMP)  ## kill pipelines at every step and at random, 20 fresh stores: hours
+soak: $(STAMP)  ## kill pipelines at every step and at random, 20 fresh stores, every kind of network: hours
 	$(BIN)/python tests/soak/kills.py
 	$(BIN)/python tests/soak/kills.py --random 100
 	$(BIN)/python tests/soak/fresh.py --stores 20
+	$(BIN)/python tests/soak/combinations.py
 
 docs: $(STAMP)  ## the pages as a site, in site/
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt

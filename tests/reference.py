@@ -214,6 +214,10 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
         ),
         "long-mean": np.full(horizon, np.nanmean(values[max(0, t + 1 - window) : t + 1])),
     }
+    recent = last[max(first, t - 19) : t + 1]
+    said["smooth"] = np.full(
+        horizon, np.average(recent, weights=0.8 ** np.arange(len(recent))[::-1])
+    )
     if season > 1:
         lag, moved, average = [], [], []
         for k in range(1, horizon + 1):
@@ -328,3 +332,19 @@ def stepwise_head(weights, state, features, references, newest, *, fed=None, slo
         if fed is not None and not np.isnan(fed[h]):
             value, given = fed[h], 1.0
     return np.array(locations), np.array(spreads).T, np.array(attended)
+
+
+def track_record(values, t, *, season, window):
+    """Log of each reference's recent one-step errors relative to their mean over the references."""
+    total, count = 0.0, 0.0
+    for back in range(1, 33):
+        if t - back < 0 or np.isnan(values[: t - back + 1]).all():
+            continue
+        truth = values[t - back + 1]
+        if not np.isnan(truth):
+            said = reference_forecast(
+                values, t - back, horizon=1, season=season, window=window, anchor="level"
+            )
+            errors = np.array([abs(forecast[0] - truth) for forecast in said.values()])
+            total, count = total + 0.9 ** (back - 1) * errors, count + 0.9 ** (back - 1)
+    return np.log((total / np.mean(total) * count + 2) / (count + 2))

@@ -56,6 +56,8 @@ def trained(df, **changes) -> RNNForecaster:
     with torch.no_grad():
         for weight in model.network_.parameters():
             weight.add_(0.2 * torch.empty(weight.shape).normal_(generator=g))
+        for member in model.network_.members:  # all of it is said
+            member.head.share.fill_(1.0)
     model.memory_ = model._remember(model._read(df, fitted=True)[0])
     return model
 
@@ -75,7 +77,7 @@ def test_a_forecast_follows_the_driver_that_is_known_in_advance(decoder):
     )
     forecast = model.predict(future_df=future)["forecast"].to_numpy()
 
-    assert np.abs(forecast - truth).mean() < 0.25 * np.abs(future["driver"] * 2).mean()
+    assert np.abs(forecast - truth).mean() < 0.3 * np.abs(future["driver"] * 2).mean()
 
 
 def test_the_driver_of_one_step_and_series_moves_that_series_alone():

@@ -221,9 +221,9 @@ def test_a_long_horizon_fits_its_mixture_to_fewer_windows(monkeypatch):
     samples = []
     fit_mixture = MixtureHead.set_mixture
 
-    def spy(self, references, target, weight):
+    def spy(self, references, target, *rest):
         samples.append(len(target))
-        return fit_mixture(self, references, target, weight)
+        return fit_mixture(self, references, target, *rest)
 
     monkeypatch.setattr(MixtureHead, "set_mixture", spy)
     monkeypatch.setattr(learner, "START_VALUES", 6 * 120)

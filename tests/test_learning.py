@@ -24,7 +24,8 @@ def series(values, name="y") -> pd.Series:
 
 def sampler(values, weights=None) -> WindowSampler:
     panel = make_panel(values, weights)
-    return WindowSampler(panel, panel.lengths, look_back=8, context=10, horizon=3, patch=1)
+    look_back = build().plan.look_back
+    return WindowSampler(panel, panel.lengths, look_back=look_back, context=10, horizon=3, patch=1)
 
 
 def fresh():
@@ -48,7 +49,7 @@ def test_an_untrained_network_already_says_the_best_reference(best):
 
     weights = torch.softmax(network.head.mixture, 0).mean(1)
     assert ("last", "drift", "mean")[int(weights.argmax())] == best
-    assert weights.max() > 0.6
+    assert weights.max() > 0.5
 
 
 def test_the_start_knows_how_wrong_the_references_are():
@@ -108,6 +109,7 @@ def test_training_that_may_be_luck_is_undone(monkeypatch):
 
 def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
     """Two standard errors keep three quarters; what is said lies between mixture and training."""
+    monkeypatch.setattr("tsrnn.learning.learner.SHARES", (1.0,))
     frame = waves()
     said = {}
     for evidence in (1e9, 2.0, 0.5):
@@ -126,6 +128,23 @@ def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
     assert model.best_step_ == 0
     np.testing.assert_allclose(whole, said[1e9], rtol=1e-5)
     np.testing.assert_allclose(said[2.0], 0.75 * whole + 0.25 * nothing, rtol=1e-4, atol=1e-5)
+
+
+def test_what_was_learned_is_mixed_by_the_share_that_forecasts_best(monkeypatch):
+    """A loss that is least at one half keeps one half, where nothing is luck."""
+    calls = []
+
+    def least_at_half(self, network):
+        calls.append(network)
+        loss = 1 + (float(network.head.share) - 0.5) ** 2 - 0.001 * len(calls)  # training helps
+        return np.full_like(self.truth, loss)
+
+    monkeypatch.setattr(Validation, "evidence", lambda *_: 1e9)
+    monkeypatch.setattr(Validation, "losses", least_at_half)
+
+    model = tiny().fit(waves())
+
+    assert float(model.network_.members[0].head.share) == 0.5
 
 
 def test_training_that_helps_is_kept():
@@ -230,7 +249,8 @@ def test_weights_move_what_is_learned():
 
 def test_targets_of_no_weight_do_not_matter_to_the_loss():
     network = build()
-    values = torch.from_numpy(50 + np.random.default_rng(0).normal(size=(2, 21)).cumsum(1))
+    rows = network.plan.look_back + 13
+    values = torch.from_numpy(50 + np.random.default_rng(0).normal(size=(2, rows)).cumsum(1))
     weights = torch.ones_like(values)
     weights[:, -3:] = 0.0  # rows that are forecast and never read
     poisoned = values.clone()

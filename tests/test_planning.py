@@ -40,6 +40,7 @@ def wishes(**changes) -> SimpleNamespace:
         "output": "quantiles",
         "max_steps": 1000,
         "batch_size": 64,
+        "calendar_features": False,
     }
     return SimpleNamespace(**{**nothing, **changes})
 

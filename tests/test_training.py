@@ -60,8 +60,9 @@ def make_panel(values, weights=None) -> Panel:
     return Panel(np.asarray(values, float), indptr, ids, np.arange(rows), axis, weights)
 
 
-def sampler(values, *, weights=None, horizon=3, look_back=8) -> WindowSampler:
+def sampler(values, *, weights=None, horizon=3, look_back=None) -> WindowSampler:
     panel = make_panel(values, weights)
+    look_back = build().plan.look_back if look_back is None else look_back
     return WindowSampler(
         panel, panel.lengths, look_back=look_back, context=10, horizon=horizon, patch=1
     )
@@ -173,7 +174,8 @@ def test_step_one_of_the_direct_decoder_sees_the_newest_value():
 def test_windows_without_any_target_have_a_loss_of_zero():
     network = build()
 
-    loss = training_loss(network, torch.full((2, 20), torch.nan, dtype=torch.float64), None)
+    nothing = torch.full((2, network.plan.look_back + 12), torch.nan, dtype=torch.float64)
+    loss = training_loss(network, nothing, None)
 
     assert loss.item() == 0.0
     loss.backward()

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from tsrnn.exceptions import DataError, NotFittedError
 from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future, read_panel
 from tsrnn.frames.beside import place
+from tsrnn.frames.newcomers import read_newcomers
 from tsrnn.intervals import interval_columns
 from tsrnn.listeners import FitListener, listeners_of
 from tsrnn.moment import at_one_moment
@@ -64,7 +65,7 @@ class Forecaster(BaseEstimator, ABC):
     horizon: int | None
     id_col: str | None
     time_col: str | None
-    target_col: str | None
+    target_col: str | Sequence[str] | None
     freq: Any
     calendar: Any
     season: int | None
@@ -148,22 +149,30 @@ class Forecaster(BaseEstimator, ABC):
             Series, time and the columns of ``future_covariates`` for the steps to forecast
             (:meth:`make_future` makes it); not needed where rows without a target follow the history.
         static_df : frame, optional
-            The columns of ``static_covariates``, one row for each series of ``df``.
+            The columns of ``static_covariates``, one row for each series of ``df``. Without ``df``: of
+            series that have no history, which are forecast from these attributes alone (a cold start)
+            after the newest fitted row, or from their first row in ``future_df`` on.
 
         Returns
         -------
         frame
             The same kind as was fitted, one row per series and step: id, time, ``forecast``, then
-            the columns of ``level`` and ``quantiles`` in the order asked.
+            the columns of ``level`` and ``quantiles`` in the order asked. Where ``target_col`` is a
+            list, each target has its own: ``forecast-<target>``, ``forecast-<target>-lo-80``, ...
         """
         self._check_is_fitted()
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
         columns = interval_columns(level, quantiles)
-        self.format_.check_names(set(columns))
+        self.format_.check_names(self.format_.names_by_target(columns))
         probabilities = tuple(sorted(set(columns.values())))
-        panel = self._history(df, static_df)
-        ahead = self._ahead(panel, future_df, needed=horizon)
-        forecast = self._say(None if df is None else panel, horizon, probabilities, ahead)
+        if df is None and static_df is not None and self.format_.covariates.static:
+            panel = self._newcomers(static_df, future_df, horizon)
+            ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
+            forecast = self._forecast_newcomers(panel, horizon, probabilities, ahead)
+        else:
+            panel = self._history(df, static_df)
+            ahead = self._ahead(panel, future_df, needed=horizon)
+            forecast = self._say(None if df is None else panel, horizon, probabilities, ahead)
         times = self.axis_.future(panel.last_times, horizon)
         written = {"forecast": forecast.point}
         for name, probability in columns.items():
@@ -185,7 +194,7 @@ class Forecaster(BaseEstimator, ABC):
         -------
         float
             1 is perfect, 0 is as good as seasonal naive, below 0 is worse (-1 where seasonal naive is
-            perfect). Higher is better.
+            perfect). Higher is better. Of several targets, the mean of each one's.
         """
         del y
         self._check_is_fitted()
@@ -218,11 +227,14 @@ class Forecaster(BaseEstimator, ABC):
                 "Give the rows that came true after the training rows."
             )
         cell, value = cell[scored], value[scored]
-        error = np.abs(forecast.point.ravel()[cell] - value).mean()
-        reference = np.abs(naive.ravel()[cell] - value).mean()
-        if reference == 0:
-            return 0.0 if error == 0 else -1.0
-        return float(1 - error / reference)
+        error = np.abs(forecast.point.ravel()[cell] - value)
+        reference = np.abs(naive.ravel()[cell] - value)
+        channel = cell // horizon % tail.channels
+        each = [
+            _skill(error[channel == c].mean(), reference[channel == c].mean())
+            for c in np.unique(channel)
+        ]
+        return float(np.mean(each))
 
     @at_one_moment
     def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
@@ -259,10 +271,35 @@ class Forecaster(BaseEstimator, ABC):
             )
         return self._history_tail()
 
-    def _ahead(self, panel: Panel, future_df: Any, *, needed: int) -> np.ndarray | None:
-        """Return the covariates of the steps to forecast; more than needed where they are known."""
+    def _newcomers(self, static_df: Any, future_df: Any, horizon: int) -> Panel:
+        """Return series without a history, where they can be forecast that far."""
+        self._check_newcomers(horizon)
+        fitted = self._history_tail()
+        return read_newcomers(static_df, future_df, self.format_, self.axis_, fitted=fitted)
+
+    def _check_newcomers(self, horizon: int) -> None:
+        """Raise where series without a history can't be forecast."""
+        raise NotImplementedError
+
+    def _forecast_newcomers(
+        self,
+        panel: Panel,
+        horizon: int,
+        probabilities: tuple[float, ...],
+        ahead: np.ndarray | None,
+    ) -> Forecast:
+        """Forecast series without a history; for forecasters with static covariates."""
+        raise NotImplementedError
+
+    def _ahead(
+        self, panel: Panel, future_df: Any, *, needed: int, dates: bool = False
+    ) -> np.ndarray | None:
+        """Return the covariates of the steps to forecast; more than needed where they are known.
+
+        ``dates``: the times of ``future_df`` are of use without covariates, too.
+        """
         if not self.format_.covariates.future:
-            if future_df is not None:
+            if future_df is not None and not dates:
                 raise DataError(
                     "future_df needs columns that are named in future_covariates. Got none of these names. "
                     "Name them and fit, or leave out future_df."
@@ -312,7 +349,7 @@ class Forecaster(BaseEstimator, ABC):
         try:
             self._check_parameters()
             panel, self.format_ = read()
-            self.format_.check_names({"forecast"})
+            self.format_.check_names(self.format_.names_by_target({"forecast"}))
             self.axis_ = panel.axis
             self.horizon_ = panel.axis.horizon if self.horizon is None else int(self.horizon)
             self.season_ = panel.axis.season if self.season is None else self.season
@@ -366,3 +403,9 @@ class Forecaster(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "is_fitted_", False))
+
+
+def _skill(error: float, reference: float) -> float:
+    if reference == 0:
+        return 0.0 if error == 0 else -1.0
+    return 1 - error / reference

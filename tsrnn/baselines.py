@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class BaselineForecaster(Forecaster):
     horizon : int, optional
         Steps that ``predict`` writes; from the frequency when None.
     id_col, time_col, target_col, freq : str, optional
-        Recognised in the frame when None.
+        Recognised in the frame when None. ``target_col`` may be a list: each target is forecast by itself.
     calendar : str, sequence or offset, optional
         Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
     season : int, optional
@@ -70,7 +70,7 @@ class BaselineForecaster(Forecaster):
         horizon: int | None = None,
         id_col: str | None = None,
         time_col: str | None = None,
-        target_col: str | None = None,
+        target_col: str | Sequence[str] | None = None,
         freq: Any = None,
         calendar: Any = None,
         season: int | None = None,

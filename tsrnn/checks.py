@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tsrnn.calendars.features import FEATURES
 from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
+from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.memory import Memory
 from tsrnn.nn.cells import CELLS, fault_of_cell
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from tsrnn.panel import Panel
 
 __all__ = [
+    "check_calendar",
     "check_causal",
     "check_forecaster_parameters",
     "check_history",
+    "check_newcomers",
     "check_probabilities",
     "check_seed",
     "check_state",
@@ -77,6 +81,8 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     _check_bounds(f.bounds)
     _check_covariates(f)
     _check_stack(f)
+    check_option("categorical", f.categorical, ("embedding", "one_hot"))
+    _check_calendar_features(f.calendar_features)
     if not (f.trainer_params is None or isinstance(f.trainer_params, Mapping)):
         raise ParameterError(
             f"The 'trainer_params' parameter must be a dict for pytorch_lightning.Trainer. Got {f.trainer_params!r}."
@@ -223,6 +229,28 @@ def _check_covariates(forecaster: RNNForecaster) -> None:
             named[name] = parameter
 
 
+def _check_calendar_features(features: object) -> None:
+    if features is None or features is False or (isinstance(features, str) and features == "auto"):
+        return
+    if isinstance(features, (list, tuple)):
+        wrong = [name for name in features if name not in FEATURES]
+        if not wrong and len(set(features)) == len(features):
+            return
+    raise ParameterError(
+        f"The 'calendar_features' parameter must be False, 'auto', or a list of different ones of {FEATURES}. "
+        f"Got {features!r}."
+    )
+
+
+def check_calendar(panel: Panel, features: object) -> None:
+    """Refuse features of the calendar for times that have none."""
+    if isinstance(features, (list, tuple)) and features and panel.axis.kind == "integer":
+        raise DataError(
+            f"calendar_features={features!r} needs datetimes or periods. Got integer times. Convert them with "
+            "pd.to_datetime, or leave it out."
+        )
+
+
 def check_values(panel: Panel, *, representation: str, output: str) -> None:
     """Raise DataError where values don't fit an explicit representation or output."""
     if representation in {"log", "log_return"}:
@@ -262,6 +290,26 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
             f"Series {panel.ids[first]!r} has {panel.lengths[first]} rows (the first of {len(short)} short "
             f"series); with fewer than {need} its forecast leans on the last value.",
             DataWarning,
+        )
+
+
+def check_newcomers(forecaster: RNNForecaster, horizon: int) -> None:
+    """Refuse series without a history where nothing was learned that could forecast them."""
+    panel = forecaster.memory_.panel
+    if panel.channels > 1:
+        raise DataError(
+            "Series without a history are forecast for one target. Got several in target_col. Fit each by itself, or "
+            "give df with a history."
+        )
+    if forecaster.cold_ is None:
+        raise DataError(
+            f"Forecasting series without a history is learned from at least {FEWEST_SERIES} series. Got {len(panel)} "
+            "at fit. Give df with a history of the new series, or fit on more."
+        )
+    if horizon > forecaster.horizon_:
+        raise DataError(
+            f"Series without a history are forecast up to the fitted horizon of {forecaster.horizon_} steps. Got "
+            f"horizon={horizon}. Fit with a longer horizon."
         )
 
 

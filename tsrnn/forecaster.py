@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
-from tsrnn.base import Forecast, Forecaster
+from tsrnn.base import Forecast
+from tsrnn.calendars.features import dated_ahead, with_calendar
 from tsrnn.checks import (
-    check_causal,
+    check_calendar,
     check_forecaster_parameters,
     check_history,
+    check_newcomers,
     check_probabilities,
     check_seed,
-    check_state,
     check_values,
     drawn_levels,
 )
-from tsrnn.frames import CovariateColumns, read_following
+from tsrnn.frames import CovariateColumns
 from tsrnn.inference import Reading, read_origins, torch_settings
 from tsrnn.intervals import interval_columns
 from tsrnn.learning import Learner
+from tsrnn.learning.cold import learn_cold
 from tsrnn.learning.planning import plan_data
 from tsrnn.learning.skill import warn_without_skill
+from tsrnn.live import Live
 from tsrnn.memory import Memory, remember
 from tsrnn.moment import at_one_moment
+from tsrnn.nn.cold import ColdNetwork
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
 from tsrnn.planned import custom_cells, plan_forecasting, plan_network, plan_training
@@ -42,18 +46,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsrnn.backtesting import BacktestResult
-    from tsrnn.backtesting.folds import Window
     from tsrnn.inspection import Diagnosis
     from tsrnn.nn.cells import Cell
     from tsrnn.panel import Panel
 
 __all__ = ["RNNForecaster", "load"]
 
-_updating = Lock()  # updates by several threads come one after the other
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 
 
-class RNNForecaster(Forecaster):
+class RNNForecaster(Live):
     """Recurrent network forecaster with a scikit-learn interface.
 
     Reads each series once, causally: level and scale at every step come from rows up to it, the network
@@ -140,7 +142,8 @@ class RNNForecaster(Forecaster):
     trainer_params : dict, optional
         Passed on to ``pytorch_lightning.Trainer``.
     id_col, time_col, target_col, freq : str, optional
-        Recognised in the frame when None.
+        Recognised in the frame when None. ``target_col`` may be a list: channels of each series that are
+        forecast together by one state, see docs/joint.md.
     calendar : str, sequence or offset, optional
         Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
     season : int, optional
@@ -152,6 +155,11 @@ class RNNForecaster(Forecaster):
     past_covariates, future_covariates, static_covariates : list of str, optional
         Columns that are known up to now, known in advance, or constant for each series. Numbers,
         booleans, or categories (text): those not fitted count as unknown. See docs/covariates.md.
+    categorical : {"embedding", "one_hot"}
+        How categories are read: as a few learned numbers, or an input for each.
+    calendar_features : False, "auto" or list of str
+        Where a stamp stands in its cycles, as sine and cosine, known in advance: of "hour", "weekday",
+        "day_of_year", "month". "auto": the day of the year of long daily or finer records.
     random_state : int, optional
         Seed of weights, windows and sampling noise. None draws one.
     verbose : int
@@ -166,6 +174,9 @@ class RNNForecaster(Forecaster):
         Training curve: step, train_loss, val_score, learning_rate, gradient_norm.
     best_step_ : int
         Step of the weights kept (0: the mixture of reference forecasts was not improved).
+    cold_ : ColdNetwork or None
+        Forecasts series that have no history, where static covariates are named and there are enough
+        series to learn it from.
     skill_ : Skill or None
         The standing against naive forecasts on rows that chose nothing; None where there were too few.
 
@@ -221,7 +232,7 @@ class RNNForecaster(Forecaster):
         trainer_params: Mapping[str, Any] | None = None,
         id_col: str | None = None,
         time_col: str | None = None,
-        target_col: str | None = None,
+        target_col: str | Sequence[str] | None = None,
         freq: Any = None,
         calendar: Any = None,
         season: int | None = None,
@@ -230,6 +241,8 @@ class RNNForecaster(Forecaster):
         past_covariates: Sequence[str] | None = None,
         future_covariates: Sequence[str] | None = None,
         static_covariates: Sequence[str] | None = None,
+        categorical: str = "embedding",
+        calendar_features: bool | str | Sequence[str] = False,
         random_state: int | None = 0,
         verbose: int = 0,
     ) -> None:
@@ -277,6 +290,8 @@ class RNNForecaster(Forecaster):
         self.past_covariates = past_covariates
         self.future_covariates = future_covariates
         self.static_covariates = static_covariates
+        self.categorical = categorical
+        self.calendar_features = calendar_features
         self.random_state = random_state
         self.verbose = verbose
 
@@ -292,10 +307,13 @@ class RNNForecaster(Forecaster):
 
     def _fit_panel(self, panel: Panel, notify: Callable[[int, dict[str, float]], None]) -> None:
         check_values(panel, representation=self.representation, output=self.output)
+        check_calendar(panel, self.calendar_features)
+        start = time.monotonic()
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
         self.seed_ = draw_seed(self.random_state)
         self.forecasting_ = plan_forecasting(self)
+        given, panel = panel, with_calendar(panel, plan.calendar)
         learn = Learner(
             plan,
             plan_network(self, panel),
@@ -309,92 +327,25 @@ class RNNForecaster(Forecaster):
             learned = learn(panel, notify)
             self.network_, self.best_step_ = learned.network, learned.best_step
             self.history_, self.skill_ = learned.history, learned.skill
-            self.memory_ = self._remember(panel)
+            self.memory_ = self._remember(given)
+            self.cold_ = learn_cold(
+                panel,
+                self.network_,
+                horizon=self.horizon_,
+                quantiles=self.network_.plan.quantiles,
+                seed=self.seed_,
+                deadline=None if self.max_time is None else start + self.max_time,
+            )
         warn_without_skill(self.skill_, panel)
 
     def _remember(self, panel: Panel) -> Memory:
         with torch.inference_mode():
-            return remember(self.network_, panel, self.plan_.context)
+            return remember(self.network_, panel, self.plan_.context, calendar=self.plan_.calendar)
 
-    # ---- the state -------------------------------------------------------------------------
-
-    def update(self, df: Any) -> Self:
-        """Move the remembered state on by new rows, as if they had been the end of the training data.
-
-        Afterwards :meth:`predict`, :meth:`simulate`, :meth:`score` and :meth:`plot` start from the newest
-        row, as after reading the whole history again; the weights stay. A row takes the same time and
-        memory however long the history is.
-
-        Parameters
-        ----------
-        df : frame
-            Rows of some or all fitted series, of the kind that was fitted: one each or several. A step
-            without a row counts as one without a value. Of ``static_covariates`` none are read; with
-            ``future_covariates`` rows behind the newest value are the known future.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        DataError
-            The frame can't be used, a series was not fitted, or a row does not follow what is remembered;
-            the state stays as it was.
-        """
-        self._check_is_fitted()
-        check_causal(self.network_.plan, "update")
-        with _updating:
-            memory = self.memory_
-            new = read_following(
-                df,
-                form=self.format_,
-                axis=self.axis_,
-                ids=memory.ids,
-                last_times=memory.last_times,
-                known=memory.now.known,
-                ahead=memory.ahead,
-                places=memory.places,
-                id_col=self.id_col,
-                time_col=self.time_col,
-                target_col=self.target_col,
-            )
-            if self.plan_.log:
-                rows = new.panel(memory.ids, self.axis_)
-                check_values(rows, representation=self.plan_.representation, output="any")
-            with torch_settings(), torch.inference_mode():
-                self.memory_ = memory.after(self.network_, new)
-        return self
-
-    def get_state(self) -> Memory:
-        """Return the remembered state: newest rows and what the network knows after them.
-
-        It costs nothing: it is never changed, :meth:`update` puts another in its place.
-        """
-        self._check_is_fitted()
-        return self.memory_
-
-    def set_state(self, state: Memory) -> Self:
-        """Go back, or on, to a state that :meth:`get_state` returned.
-
-        Parameters
-        ----------
-        state : Memory
-            Of this forecaster, of a copy of it, or of one that was loaded from its files.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ParameterError
-            It is no state of this forecaster as it is fitted.
-        """
-        self._check_is_fitted()
-        check_state(state, self.memory_)
-        self.memory_ = state
-        return self
+    def _read_histories(self, panel: Panel) -> Reading:
+        panel = with_calendar(panel, self.plan_.calendar)
+        origins = Origins(np.arange(len(panel)), panel.lengths)
+        return read_origins(self.network_, panel, origins, context=self.plan_.context)
 
     # ---- predict ---------------------------------------------------------------------------
 
@@ -407,7 +358,8 @@ class RNNForecaster(Forecaster):
     ) -> Forecast:
         check_probabilities(self.network_.plan, probabilities, "level and quantiles")
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(panel).with_ahead(ahead)
+            reading = self._read_panel(panel)
+            reading = reading.with_ahead(self._dated(panel, horizon, ahead))
             point, quantiles = self.forecasting_(self.network_, reading, horizon, probabilities)
         return Forecast(point, quantiles)
 
@@ -415,41 +367,36 @@ class RNNForecaster(Forecaster):
         if panel is None:
             return self.memory_.reading
         check_history(panel, self.plan_)
-        origins = Origins(np.arange(len(panel)), panel.lengths)
-        return read_origins(self.network_, panel, origins, context=self.plan_.context)
+        return self._read_histories(panel)
 
-    def _forecast_each(
+    def _dated(
+        self, panel: Panel | None, horizon: int, ahead: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Return the covariates of the steps ahead with the features of their stamps."""
+        names = self.plan_.calendar
+        if not names:
+            return ahead
+        last = (self.memory_ if panel is None else panel).last_times
+        if ahead is None:
+            ahead = np.empty((len(last), max(horizon, self.horizon_), 0))
+        return dated_ahead(self.axis_, last, ahead, names)
+
+    def _check_newcomers(self, horizon: int) -> None:
+        check_newcomers(self, horizon)
+
+    def _forecast_newcomers(
         self,
         panel: Panel,
-        windows: Sequence[Window],
         horizon: int,
         probabilities: tuple[float, ...],
-    ) -> Iterator[Forecast]:
-        """Forecast from each window's cutoff, from one pass over each series."""
-        if not windows or not self.network_.plan.is_causal:
-            yield from super()._forecast_each(panel, windows, horizon, probabilities)
-            return
+        ahead: np.ndarray | None,
+    ) -> Forecast:
         check_probabilities(self.network_.plan, probabilities, "level and quantiles")
-        check_history(windows[-1].past(panel), self.plan_)
-        ahead = [window.ahead(panel) for window in windows]
-        origins = Origins(
-            np.concatenate([window.series for window in windows]),
-            np.concatenate([window.known for window in windows]),
-        )
         with torch_settings(), torch.inference_mode():
-            point, quantiles = self.forecasting_.from_origins(
-                self.network_,
-                panel,
-                origins,
-                horizon,
-                probabilities,
-                context=self.plan_.context,
-                ahead=None
-                if ahead[0] is None
-                else np.concatenate([a for a in ahead if a is not None]),
-            )
-        cuts = np.cumsum([len(window.series) for window in windows])[:-1]
-        yield from map(Forecast, np.split(point, cuts), np.split(quantiles, cuts))
+            network = cast(ColdNetwork, self.cold_)
+            ahead = self._dated(panel, horizon, ahead)
+            point, quantiles = self.forecasting_.cold(network, panel, ahead, probabilities)
+        return Forecast(point[:, :horizon], quantiles[:, :horizon])
 
     def _history_tail(self) -> Panel:
         return self.memory_.panel
@@ -486,7 +433,8 @@ class RNNForecaster(Forecaster):
         Returns
         -------
         pandas.DataFrame
-            Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series.
+            Long: id, ``path``, time, ``value``; ``n_paths * horizon`` rows a series. Where ``target_col``
+            is a list, a column for each target in place of ``value``.
         """
         from tsrnn.views import paths_frame
 
@@ -499,7 +447,8 @@ class RNNForecaster(Forecaster):
         ahead = self._ahead(panel, future_df, needed=horizon)
         seed = self.seed_ if random_state is None else int(random_state)
         with torch_settings(), torch.inference_mode():
-            reading = self._read_panel(None if df is None else panel).with_ahead(ahead)
+            reading = self._read_panel(None if df is None else panel)
+            reading = reading.with_ahead(self._dated(panel, horizon, ahead))
             drawn = self.forecasting_.paths(
                 self.network_, reading, horizon, n_paths=n_paths, seed=seed
             )

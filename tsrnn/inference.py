@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tsrnn.nn.cold import ColdNetwork
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
@@ -25,6 +26,7 @@ __all__ = [
     "Reading",
     "read_origins",
     "silent_steps",
+    "silent_together",
     "skipped_steps",
     "torch_settings",
 ]
@@ -95,7 +97,8 @@ def read_origins(
     Origins with the same number of recurrent steps are read together, so that no series is padded
     and none can feel the company of others. A silence (rows without a value) of more than two seasons,
     or than half the rows that the causal scale remembers where there is no season, is read as one that
-    is whole seasons shorter, so that there are values to go by.
+    is whole seasons shorter, so that there are values to go by; of channels that share a state, the state
+    reads the silence of all, and each channel's newest rows are those before its own.
 
     Parameters
     ----------
@@ -111,8 +114,8 @@ def read_origins(
     if not plan.is_causal:  # no state is carried: the newest window is all that is read
         max_rows = context if max_rows is None else min(context, max_rows)
     asked = origins
-    origins = _before_silence(panel, origins, plan)
-    read = origins.known if max_rows is None else np.minimum(origins.known, max_rows)
+    origins, spoken = _before_silence(panel, origins, plan)
+    read = spoken.known if max_rows is None else np.minimum(spoken.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
     keep = plan.look_back + context
     width = 1 if panel.covariates is None else 1 + panel.covariates.width
@@ -123,12 +126,12 @@ def read_origins(
         members = np.flatnonzero(patches == count)
         length = int(count) * plan.patch + plan.look_back
         stretch = longest if plan.is_causal else length
-        together = max(1, GATHERED_AT_ONCE // (width * max(keep, min(length, stretch))))
+        together = GATHERED_AT_ONCE // (width * max(keep, min(length, stretch)) * plan.channels)
+        together = max(1, together) * plan.channels
         for first in range(0, len(members), together):
             chosen = members[first : first + together]
-            some = origins[chosen]
-            rows[torch.from_numpy(chosen)] = newest_rows(panel, some, keep)
-            states.append((chosen, _read(network, panel, some, length, stretch)))
+            rows[torch.from_numpy(chosen)] = newest_rows(panel, origins[chosen], keep)
+            states.append((chosen, _read(network, panel, spoken[chosen], length, stretch)))
     order = torch.from_numpy(np.concatenate([chosen for chosen, _ in states]))
     joined = [torch.cat(parts, 1) for parts in zip(*(state for _, state in states), strict=True)]
     back = torch.argsort(order)
@@ -160,26 +163,50 @@ def silent_steps(plan: NetworkPlan) -> int:
     return 2 * season if season > 1 else plan.window // 2
 
 
-def skipped_steps(silent: int, plan: NetworkPlan) -> int:
-    """Return how many steps of a long silence are not read: whole seasons, the longest that fits."""
-    whole = [-(-(silent - silent_steps(plan)) // steps) * steps for steps in plan.seasons]
-    return max(steps for steps in whole if steps <= silent)
+def skipped_steps(silent: np.ndarray, plan: NetworkPlan) -> np.ndarray:
+    """Return how many steps of silences are not read: of long ones whole seasons, the longest that fits."""
+    most = np.zeros_like(silent)
+    for season in plan.seasons:
+        whole = -(-(silent - silent_steps(plan)) // season) * season
+        most = np.where(whole <= silent, np.maximum(most, whole), most)
+    return most
 
 
-def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> Origins:
-    """Move origins after a long silence back by whole seasons."""
+def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> tuple[Origins, Origins]:
+    """Move origins after a long silence back by whole seasons.
+
+    Returns
+    -------
+    rows, states : Origins
+        Where the newest rows of each channel end, and where its state is read to: the silence of a state
+        is that of all its channels.
+    """
     limit = silent_steps(plan)
     newest = panel.indptr[origins.series] + origins.known - 1
     quiet = np.flatnonzero((origins.known > limit) & np.isnan(panel.values[newest]))
-    known = origins.known.copy()
+    if not len(quiet):
+        return origins, origins
+    silent = np.zeros_like(origins.known)
+    never = np.zeros(len(origins), dtype=bool)
     for i in quiet:
-        past = panel.series(origins.series[i])[: known[i]]
+        past = panel.series(origins.series[i])[: origins.known[i]]
         if not np.isnan(past[-limit:]).all():
             continue
         seen = np.flatnonzero(~np.isnan(past))
-        if len(seen):
-            known[i] -= skipped_steps(len(past) - 1 - seen[-1], plan)
-    return Origins(origins.series, known) if len(quiet) else origins
+        never[i] = not len(seen)
+        silent[i] = len(past) - 1 - seen[-1] if len(seen) else 0
+    rows = Origins(origins.series, origins.known - skipped_steps(silent, plan))
+    if plan.channels == 1:
+        return rows, rows
+    common = silent_together(silent, never, plan.channels)
+    return rows, Origins(origins.series, origins.known - skipped_steps(common, plan))
+
+
+def silent_together(silent: np.ndarray, never: np.ndarray, channels: int) -> np.ndarray:
+    """Return how long all channels of a thing have been silent; those that ``never`` had a value don't count."""
+    longest = np.iinfo(np.int64).max
+    shortest = np.where(never, longest, silent).reshape(-1, channels).min(1)
+    return np.where(shortest == longest, 0, shortest).repeat(channels)
 
 
 @dataclass(frozen=True)
@@ -227,6 +254,27 @@ class Forecasting:
         bounded = self._bounded(said)
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
 
+    def cold(
+        self,
+        network: ColdNetwork,
+        panel: Panel,
+        ahead: np.ndarray | None,
+        probabilities: tuple[float, ...],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return medians and quantiles of series without a history, of the steps of the fitted horizon.
+
+        ``ahead`` are their covariates known in advance, shape (series, step, column).
+        """
+        if panel.covariates is None:
+            raise ValueError("a cold start needs a panel with covariates")
+        if ahead is None:
+            ahead = np.empty((len(panel), network.plan.horizon, 0))
+        asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
+        static, known = torch.from_numpy(panel.covariates.static), torch.from_numpy(ahead)
+        head = network(static, known[:, : network.plan.horizon])
+        bounded = self._bounded(network.quantiles(head, asked[None, None, :]))
+        return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
     def from_origins(
         self,
         network: Network,
@@ -243,11 +291,12 @@ class Forecasting:
         Equal to :func:`read_origins` and a call, origin by origin; ``ahead`` are the covariates of the
         steps after each, shape (origin, step, column).
         """
-        places = _before_silence(panel, origins, network.plan)
-        state = states_at(network, panel, places)
+        places, spoken = _before_silence(panel, origins, network.plan)
+        state = states_at(network, panel, spoken)
+        channels = network.plan.channels
         keep = network.plan.look_back + context
         width = 1 if panel.covariates is None else 1 + panel.covariates.width
-        together = max(1, FORECAST_AT_ONCE // (width * keep))
+        together = max(1, FORECAST_AT_ONCE // (width * keep * channels)) * channels
         said = []
         for first in range(0, len(origins), together):
             some = slice(first, first + together)
@@ -269,8 +318,9 @@ class Forecasting:
     def _rolled(
         self, network: Network, reading: Reading, horizon: int, n_paths: int, seed: int
     ) -> Iterator[Tensor]:
-        noise = stratified_uniforms(n_paths, horizon, torch.Generator().manual_seed(seed))
-        together = max(1, ROLLED_AT_ONCE // n_paths)
+        channels, generator = network.plan.channels, torch.Generator().manual_seed(seed)
+        noise = stratified_uniforms(n_paths, horizon, generator, channels=channels)
+        together = max(1, ROLLED_AT_ONCE // (n_paths * channels)) * channels
         for first in range(0, len(reading), together):
             some = reading[slice(first, first + together)]
             if network.plan.decoder == "shift":

@@ -6,13 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tsrnn.windows import of_channels
+
 __all__ = ["walk_lanes"]
 
 Places = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def walk_lanes(
-    stop: np.ndarray, *, lanes: int, chunk: int, patch: int, rng: np.random.Generator
+    stop: np.ndarray,
+    *,
+    lanes: int,
+    chunk: int,
+    patch: int,
+    rng: np.random.Generator,
+    channels: int = 1,
 ) -> Iterator[Places]:
     """Walk through a panel for ever, each lane from one chunk to the next of the same series.
 
@@ -29,21 +37,23 @@ def walk_lanes(
     patch : int
         Rows of a recurrent step; their grid is drawn anew for each walk through the panel.
     rng : numpy Generator
+    channels : int
+        Neighbouring series that are read side by side in one lane.
 
     Yields
     ------
-    series, start : ndarray of int64, shape (lane,)
+    series, start : ndarray of int64, shape (lane * channels,)
         Where each lane's chunk begins.
-    fresh : ndarray of bool, shape (lane,)
+    fresh : ndarray of bool, shape (lane * channels,)
         Whether it is the first of a piece, read without what came before.
     """
-    pieces = _pieces(np.where(stop >= 2, stop, 0), lanes, chunk, patch, rng)
+    pieces = _pieces(np.where(stop >= 2, stop, 0)[::channels], lanes, chunk, patch, rng)
     series, start, end = (np.zeros(lanes, dtype=np.int64) for _ in range(3))
     while True:
         fresh = start >= end
         for lane in np.flatnonzero(fresh):
             series[lane], start[lane], end[lane] = next(pieces)
-        yield series.copy(), start.copy(), fresh
+        yield of_channels(series.copy(), channels), start.repeat(channels), fresh.repeat(channels)
         start += chunk
 
 

@@ -14,17 +14,27 @@ import torch
 from torch import Tensor
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.calendars.features import calendar_codes, dated_ahead, with_calendar
 from tsrnn.frames.following import NewRows
-from tsrnn.inference import Reading, read_origins, silent_steps, skipped_steps
+from tsrnn.inference import (
+    Reading,
+    read_origins,
+    silent_steps,
+    silent_together,
+    skipped_steps,
+)
 from tsrnn.nn.covariates import Covariates
+from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network, NetworkEnsemble
 from tsrnn.nn.plan import NetworkPlan
-from tsrnn.panel import Panel, PanelCovariates
+from tsrnn.panel import Panel, PanelCovariates, thing_ids
 from tsrnn.passes import covariates_of
 from tsrnn.trace import Trace, read_trace
 from tsrnn.windows import Origins
 
 __all__ = ["Memory", "fingerprint", "places_of", "remember"]
+
+CODES = 2  # columns of each feature of a stamp
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +45,7 @@ class Memory:
     ----------
     ids : pandas.Index of shape (series,)
     places : dict
-        Position of each id.
+        Position of each series' name; of channels, that of what they are channels of.
     axis : TimeAxis
     dtype : numpy dtype
         Of the values as they were given.
@@ -44,7 +54,8 @@ class Memory:
     now : Trace
         Where reading stands.
     heard : Trace
-        Where it stood at the newest value of each series; the same object where none is silent.
+        Where it stood at the newest value of each series; the same object where none is silent. States
+        that channels share are those at the newest value of any of them.
     silence : Tensor of shape (series, row, column), or None
         Covariates of the first rows of a silence.
     ahead : ndarray of shape (series, step, column)
@@ -55,6 +66,10 @@ class Memory:
         What forecasts start from: that of ``now``, but before a long silence.
     network : str
         Fingerprint of the weights that read.
+    channels : int
+        Neighbouring series that share a state.
+    calendar : tuple of str
+        Features of stamps, the last of the future covariates of the traces; ``ahead`` is without them.
     """
 
     ids: pd.Index
@@ -69,6 +84,8 @@ class Memory:
     static: np.ndarray | None
     reading: Reading
     network: str
+    channels: int = 1
+    calendar: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,9 +95,14 @@ class Memory:
         """Time of the newest row of each series, shape (series,)."""
         return self.times[:, -1]
 
+    @property
+    def names(self) -> pd.Index:
+        """Names of the series; of channels, of what they are channels of."""
+        return thing_ids(self.ids, self.channels)
+
     @cached_property
     def panel(self) -> Panel:
-        """The newest rows of every series as a panel."""
+        """The newest rows of every series as a panel, without the features of its calendar."""
         keep = self.times.shape[1]
         lengths = np.minimum(self.now.known, keep)
         there = np.arange(keep) >= keep - lengths[:, None]
@@ -90,9 +112,9 @@ class Memory:
             past = np.empty((int(lengths.sum()), 0))
             if self.now.past is not None:
                 past = self.now.past.numpy()[there]
-            covariates = PanelCovariates(
-                past[:, :future], past[:, future:], self.static, self.ahead
-            )
+            other = past[:, future + CODES * len(self.calendar) :]
+            if future + other.shape[1] + self.static.shape[1]:
+                covariates = PanelCovariates(past[:, :future], other, self.static, self.ahead)
         return Panel(
             self.now.rows.numpy()[there].astype(self.dtype, copy=False),
             np.append(0, np.cumsum(lengths)).astype(np.int64),
@@ -100,11 +122,20 @@ class Memory:
             self.times[there],
             self.axis,
             covariates=covariates,
+            channels=self.channels,
         )
 
     def after(self, network: Network, new: NewRows) -> Memory:
         """Return the memory after new rows; see :func:`tsrnn.frames.following.read_following`."""
-        return self._read(network, new)._ready(network)  # noqa: SLF001
+        return self._read(network, self._dated(new))._ready(network)  # noqa: SLF001
+
+    def _dated(self, new: NewRows) -> NewRows:
+        """Return new rows with the features of their stamps."""
+        if not self.calendar:
+            return new
+        codes, future = calendar_codes(self.axis, new.times, self.calendar), self.ahead.shape[2]
+        past = np.empty((len(new.times), 0)) if new.past is None else new.past
+        return replace(new, past=np.concatenate([past[:, :future], codes, past[:, future:]], 1))
 
     def _read(self, network: Network, new: NewRows) -> Memory:
         """Read the rows up to the newest value of each series, and then the silence behind it."""
@@ -112,21 +143,15 @@ class Memory:
         alike = np.array_equal(new.series, every) and (lengths == lengths[0]).all()
         if alike and not np.isnan(new.values).any():
             return self._read_all(network, new, int(lengths[0]))
-        row = np.where(np.isnan(new.values), -1, np.arange(len(new.values)))
-        # a series that never had a value stands where its rows end
-        never = self.heard.rows[torch.from_numpy(new.series), -1].isnan().numpy()
-        spoken = np.where(never, lengths, 0)
-        some = np.flatnonzero(lengths)
-        if len(some):
-            newest = np.maximum.reduceat(row, new.indptr[some]) - new.indptr[some] + 1
-            spoken[some] = np.where(newest > 0, newest, spoken[some])
-        now, heard = self.now, self.heard
+        speaks, spoken = self._spoken(new)
+        mute = (spoken == lengths) & ~speaks
+        mute = mute.reshape(-1, self.channels).all(1).repeat(self.channels)
+        now, heard, silence = self.now, self.heard, self.silence
         static = None if self.static is None else torch.from_numpy(self.static)
-        silence = self.silence
-        for start, stop, speaks in (
-            (np.zeros_like(lengths), spoken, True),
-            (spoken, lengths, False),
-        ):
+        start = np.zeros_like(lengths)
+        # from one channel's newest value to the next one's, and then what is silent in all
+        stops = np.sort(spoken.reshape(-1, self.channels), 1).T
+        for stop in (*(each.repeat(self.channels) for each in stops), lengths):
             for count in np.unique(stop - start):
                 if not count:
                     continue
@@ -134,18 +159,23 @@ class Memory:
                 at = (new.indptr[which] + start[which])[:, None] + np.arange(count)
                 past = None if new.past is None else torch.from_numpy(new.past[at])
                 series = new.series[which]
-                before = (
-                    now if len(series) == len(self) and _ascending(series) else now.take(series)
-                )
+                whole = len(series) == len(self) and _ascending(series)
+                before = now if whole else now.take(series)
                 rows = torch.from_numpy(new.values[at])
                 beside = None if static is None else static[torch.from_numpy(series)]
                 read = before.read_on(network, rows, past, beside)
-                if not speaks and silence is not None and past is not None:
-                    silent = before.known - heard.known[series]
-                    silence = _listen(silence, series, silent, past)
+                silent = np.flatnonzero(spoken[which] <= start[which])
+                if len(silent) and silence is not None and past is not None:
+                    since = (before.known - heard.known[series])[silent]
+                    silence = _listen(
+                        silence, series[silent], since, past[torch.from_numpy(silent)]
+                    )
                 now = now.put(series, read)
-                if speaks:
-                    heard = now if len(series) == len(self) else heard.put(series, read)
+                ends = spoken[which] == stop[which]
+                heard = _heard(
+                    heard, now, series, ends, (ends & speaks[which]) | mute[which], self.channels
+                )
+            start = stop
         return replace(
             self,
             times=self._times(new),
@@ -155,6 +185,17 @@ class Memory:
             ahead=self._ahead(new),
             dtype=np.result_type(self.dtype, new.dtype),
         )
+
+    def _spoken(self, new: NewRows) -> tuple[np.ndarray, np.ndarray]:
+        """Return which series have a value among new rows, and how many rows of each end with its newest."""
+        lengths = np.diff(new.indptr)
+        row = np.where(np.isnan(new.values), -1, np.arange(len(new.values)))
+        newest, some = np.zeros_like(lengths), np.flatnonzero(lengths)
+        if len(some):
+            newest[some] = np.maximum.reduceat(row, new.indptr[some]) - new.indptr[some] + 1
+        # a series that never had a value stands where its rows end
+        never = self.heard.rows[torch.from_numpy(new.series), -1].isnan().numpy()
+        return newest > 0, np.where(newest > 0, newest, np.where(never, lengths, 0))
 
     def _read_all(self, network: Network, new: NewRows, count: int) -> Memory:
         """Do as :meth:`_read` where every series has as many rows, all of them with a value."""
@@ -201,38 +242,109 @@ class Memory:
     def _ready(self, network: Network) -> Memory:
         """Return it with what forecasts start from: a long silence is read as whole seasons shorter."""
         now, static = self.now, None
+        rows, past, state = now.rows, now.past, now.states[0]
         if self.static is not None:
             static = torch.from_numpy(self.static)
         if now is not self.heard:
-            now = self._before_silence(network, static)
+            rows, past = self._rows_before_silence(network.plan)
+            state = self._state_before_silence(network, static)
         covariates = None
-        if static is not None and now.past is not None:
-            covariates = Covariates(now.past, torch.from_numpy(self.ahead), static)
-        return replace(self, reading=Reading(now.rows, now.states[0], covariates))
+        if static is not None and past is not None:
+            ahead = dated_ahead(self.axis, self.last_times, self.ahead, self.calendar)
+            covariates = Covariates(past, torch.from_numpy(ahead), static)
+        return replace(self, reading=Reading(rows, state, covariates))
 
-    def _before_silence(self, network: Network, static: Tensor | None) -> Trace:
-        plan, now = network.plan, self.now
-        silent = now.known - self.heard.known
-        long = (silent >= silent_steps(plan)) & (now.known > silent_steps(plan))
-        for steps in np.unique(silent[long]):
-            if not skipped_steps(int(steps), plan):
-                continue
-            read = int(steps) - skipped_steps(int(steps), plan)
-            series = np.flatnonzero(long & (silent == steps))
-            which = torch.from_numpy(series)
-            nothing = torch.full((len(series), read), torch.nan, dtype=torch.float64)
-            past = None if self.silence is None else self.silence[which, :read]
-            beside = None if static is None else static[which]
-            trace = self.heard.take(series)
+    def _rows_before_silence(self, plan: NetworkPlan) -> tuple[Tensor, Tensor | None]:
+        """Return the newest rows of each series and their covariates, long silences shorter."""
+        now, silent = self.now, self.now.known - self.heard.known
+        skipped = skipped_steps(silent, plan)
+        moved = np.flatnonzero(skipped)
+        if not len(moved):
+            return now.rows, now.past
+        heard, which, later = (
+            self.heard.take(moved),
+            torch.from_numpy(moved),
+            (silent - skipped)[moved],
+        )
+        rows = now.rows.index_copy(0, which, heard.silent_for(later)[0])
+        past = now.past
+        if past is not None and heard.past is not None and self.silence is not None:
+            until = torch.cat([heard.past, self.silence[which]], 1)
+            at = torch.arange(rows.shape[1]) + torch.from_numpy(later).unsqueeze(1)
+            own = until.gather(1, at.unsqueeze(2).expand(-1, -1, until.shape[2]))
+            past = past.index_copy(0, which, own)
+        return rows, past
+
+    def _state_before_silence(self, network: Network, static: Tensor | None) -> State:
+        """Return the states, those of series that are silent in all their channels read as less far."""
+        plan, state = network.plan, self.now.states[0]
+        silent = self.now.known - self.heard.known
+        never = self.heard.rows[:, -1].isnan().numpy()
+        common = silent_together(silent, never, self.channels)
+        skipped = skipped_steps(common, plan)
+        for steps in np.unique(common[skipped > 0]):
+            series = np.flatnonzero((common == steps) & (skipped > 0))
+            which, trace = torch.from_numpy(series), self._heard_together(series, int(steps))
+            read = int(steps - skipped[series[0]])
             if read:
+                nothing = torch.full((len(series), read), torch.nan, dtype=torch.float64)
+                past = None if self.silence is None else self.silence[self._speaker(series), :read]
+                beside = None if static is None else static[which]
                 trace = trace.read_on(network, nothing, past, beside)
-            now = now.put(series, trace)
+            new = trace.states[0]
+            state = tuple(
+                part.index_copy(1, which, one) for part, one in zip(state, new, strict=True)
+            )
+        return state
+
+    def _speaker(self, series: np.ndarray) -> np.ndarray:
+        """Return for each of some series, whole things, the channel that had a value last."""
+        if self.channels == 1:
+            return series
+        never = self.heard.rows[torch.from_numpy(series), -1].isnan().numpy()
+        known = np.where(never, -1, self.heard.known[series]).reshape(-1, self.channels)
+        return (series[:: self.channels] + known.argmax(1)).repeat(self.channels)
+
+    def _heard_together(self, series: np.ndarray, silent: int) -> Trace:
+        """Return the trace of some series at the newest value of any of their channels."""
+        trace = self.heard.take(series)
+        if self.channels == 1:
+            return trace
+        known = self.now.known[series] - silent
+        rows, before = trace.silent_for(np.maximum(known - trace.known, 0))
+        past = None
+        if self.heard.past is not None:
+            past = self.heard.past[torch.from_numpy(self._speaker(series))]
+        return Trace(known, rows, before, past, trace.states)
+
+
+def _heard(
+    heard: Trace,
+    now: Trace,
+    series: np.ndarray,
+    ends: np.ndarray,
+    speaks: np.ndarray,
+    channels: int,
+) -> Trace:
+    """Return where series stood at their newest value, once some of them have been read on to it.
+
+    ``ends`` says which have, ``speaks`` which of them their states follow.
+    """
+    if len(series) == len(heard.known) and ends.all():
         return now
+    if ends.any():
+        own = series[ends]
+        heard = heard.put_rows(own, now.take(own))
+    own = series[speaks.reshape(-1, channels).any(1).repeat(channels)]
+    return heard.put_states(own, now.take(own)) if len(own) else heard
 
 
-def remember(network: NetworkEnsemble, panel: Panel, context: int) -> Memory:
-    """Return what is remembered of a panel."""
-    plan = network.plan
+def remember(
+    network: NetworkEnsemble, panel: Panel, context: int, *, calendar: tuple[str, ...] = ()
+) -> Memory:
+    """Return what is remembered of a panel; ``calendar`` are the features of its stamps."""
+    plan, given = network.plan, panel
+    panel = with_calendar(panel, calendar)
     every, known = np.arange(len(panel)), panel.lengths
     origins = Origins(every, known)
     reading = read_origins(network, panel, origins, context=context)
@@ -243,21 +355,24 @@ def remember(network: NetworkEnsemble, panel: Panel, context: int) -> Memory:
     moved = (silent >= silent_steps(plan)).any()
     now = read_trace(network, panel, origins, keep=keep, newest=None if moved else reading.state)
     heard = now
-    quiet = np.flatnonzero(silent)
+    common = silent_together(silent, ~_has_value(panel), plan.channels)
+    quiet = np.flatnonzero(silent.reshape(-1, plan.channels).any(1).repeat(plan.channels))
     if len(quiet):
-        newest = Origins(quiet, (known - silent)[quiet])
-        heard = now.put(quiet, read_trace(network, panel, newest, keep=keep))
+        newest, spoken = (Origins(quiet, (known - each)[quiet]) for each in (silent, common))
+        heard = now.put(quiet, read_trace(network, panel, newest, keep=keep, spoken=spoken))
     times = np.zeros((len(panel), keep), dtype=np.int64)
     tail = panel.tail(keep)
     there = np.arange(keep) >= keep - tail.lengths[:, None]
     times[there] = tail.times
     ahead, static, silence = np.empty((len(panel), 0, 0)), None, None
     if panel.covariates is not None:
-        ahead, static = panel.covariates.ahead, panel.covariates.static
+        static = panel.covariates.static
+        if given.covariates is not None:
+            ahead = given.covariates.ahead
         silence = _silence(panel, known - silent, silent, plan)
     return Memory(
         panel.ids,
-        places_of(panel.ids),
+        places_of(thing_ids(panel.ids, panel.channels)),
         panel.axis,
         panel.values.dtype,
         times,
@@ -268,6 +383,8 @@ def remember(network: NetworkEnsemble, panel: Panel, context: int) -> Memory:
         static,
         reading,
         fingerprint(network),
+        panel.channels,
+        calendar,
     )
 
 
@@ -289,6 +406,10 @@ def _silent_rows(panel: Panel) -> np.ndarray:
     row = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
     newest = np.maximum.reduceat(row, panel.indptr[:-1])
     return np.where(newest < 0, 0, panel.indptr[1:] - 1 - newest)
+
+
+def _has_value(panel: Panel) -> np.ndarray:
+    return np.logical_or.reduceat(~np.isnan(panel.values), panel.indptr[:-1])
 
 
 def _silence(

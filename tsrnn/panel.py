@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from tsrnn.calendars import TimeAxis
 
-__all__ = ["Panel", "PanelCovariates"]
+__all__ = ["Panel", "PanelCovariates", "thing_ids"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,9 @@ class Panel:
         Importance of each row in the training loss.
     covariates : PanelCovariates, optional
         Columns beside the target.
+    channels : int
+        Neighbouring series that are channels of one thing, on the same steps: series
+        ``i * channels + c`` is channel ``c`` of thing ``i``. What selects series takes all of a thing.
     """
 
     values: np.ndarray
@@ -84,6 +87,7 @@ class Panel:
     axis: TimeAxis
     weights: np.ndarray | None = None
     covariates: PanelCovariates | None = None
+    channels: int = 1
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -99,9 +103,20 @@ class Panel:
         """Time of the newest row of each series, shape (series,)."""
         return self.times[self.indptr[1:] - 1]
 
+    @property
+    def labels(self) -> pd.Index:
+        """Names of the series in one word each: of channels, the thing and the channel."""
+        if isinstance(self.ids, pd.MultiIndex):
+            return pd.Index([f"{thing} {channel}" for thing, channel in self.ids])
+        return self.ids
+
     def series(self, i: int) -> np.ndarray:
         """Return the values of series ``i`` (a view)."""
         return self.values[self.indptr[i] : self.indptr[i + 1]]
+
+    def series_times(self, i: int) -> np.ndarray:
+        """Return the times of series ``i`` (a view)."""
+        return self.times[self.indptr[i] : self.indptr[i + 1]]
 
     def take_rows(self, start: np.ndarray, stop: np.ndarray) -> Panel:
         """Return the panel of rows ``start[i]:stop[i]`` (within each series), series kept in order.
@@ -156,6 +171,13 @@ class Panel:
             covariates=None if self.covariates is None else self.covariates.select(rows, which),
         )
 
+    def things(self) -> Panel:
+        """Return the first channel of each thing, named by the thing alone."""
+        if self.channels == 1:
+            return self
+        first = self.select(np.arange(0, len(self), self.channels))
+        return replace(first, ids=thing_ids(self.ids, self.channels), channels=1)
+
     def matrix(self, steps: int) -> np.ndarray:
         """Return the newest ``steps`` values of each series as float64, shape (series, steps).
 
@@ -165,3 +187,9 @@ class Panel:
         inside = position >= self.indptr[:-1, None]
         values = self.values[np.where(inside, position, 0)].astype(np.float64)
         return np.where(inside, values, np.nan)
+
+
+def thing_ids(ids: pd.Index, channels: int) -> pd.Index:
+    """Return the name of each thing from those of its channels, which are pairs (thing, channel)."""
+    first = ids[::channels]
+    return first.get_level_values(0) if isinstance(first, pd.MultiIndex) else first

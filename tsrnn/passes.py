@@ -13,7 +13,7 @@ from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.scaling import last_observed
 from tsrnn.panel import Panel
-from tsrnn.windows import Origins, gather_covariates, gather_rows
+from tsrnn.windows import Origins, gather_covariates, gather_rows, of_channels
 
 __all__ = ["covariates_of", "gathered", "newest_rows", "states_at"]
 
@@ -27,30 +27,30 @@ def states_at(network: Network, panel: Panel, origins: Origins) -> State:
 
     Patches end at the origins, so there is one pass for each phase of the patch grid that has an
     origin. A pass goes on in stretches with the state carried: memory does not grow with the series.
+    Channels that share a state are read together.
 
     Parameters
     ----------
     network : Network
     panel : Panel
     origins : Origins
-        At least one row is known at each.
+        At least one row is known at each; neighbours are the channels of a thing.
 
     Returns
     -------
     tuple of Tensor, each of shape (slot, origin, size)
     """
-    patch = network.plan.patch
-    lane, place = np.unique(
-        origins.series * patch + (origins.known - 1) % patch, return_inverse=True
-    )
-    counts = -(-origins.known // patch)
+    patch, channels = network.plan.patch, network.plan.channels
+    thing, known = origins.series[::channels] // channels, origins.known[::channels]
+    lane, place = np.unique(thing * patch + (known - 1) % patch, return_inverse=True)
+    counts = -(-known // patch)
     totals = np.zeros(len(lane), dtype=np.int64)
     np.maximum.at(totals, place, counts)
     longest_first = np.argsort(-totals, kind="stable")
     rank = np.empty_like(longest_first)
     rank[longest_first] = np.arange(len(lane))
     place = rank[place]
-    series, phase = np.divmod(lane[longest_first], patch)
+    things, phase = np.divmod(lane[longest_first], patch)
     totals = totals[longest_first]
     result: list[Tensor] = []
     for first in range(0, len(lane), LANES_AT_ONCE):
@@ -58,11 +58,12 @@ def states_at(network: Network, panel: Panel, origins: Origins) -> State:
         asked = np.flatnonzero((place >= some.start) & (place < some.stop))
         asked = asked[np.argsort(counts[asked], kind="stable")]
         reached = _walk(
-            network, panel, series[some], phase[some] + 1 - patch, totals[some], counts[asked]
+            network, panel, things[some], phase[some] + 1 - patch, totals[some], counts[asked]
         )
         for start, stop, state in reached:
-            which = asked[start:stop]
-            taken = [part[:, torch.from_numpy(place[which] - first)] for part in state]
+            lanes = of_channels(place[asked[start:stop]] - first, channels)
+            which = of_channels(asked[start:stop], channels)
+            taken = [part[:, torch.from_numpy(lanes)] for part in state]
             if not result:
                 result = [part.new_empty(len(part), len(origins), part.shape[2]) for part in taken]
             for whole, part in zip(result, taken, strict=True):
@@ -73,25 +74,27 @@ def states_at(network: Network, panel: Panel, origins: Origins) -> State:
 def _walk(
     network: Network,
     panel: Panel,
-    series: np.ndarray,
+    things: np.ndarray,
     begin: np.ndarray,
     totals: np.ndarray,
     counts: np.ndarray,
 ) -> Iterator[tuple[int, int, State]]:
     """Read lanes side by side; yield where in the ascending ``counts`` each state reached belongs.
 
-    A lane reads ``totals`` patches (longest first) of its series from the row ``begin`` on.
+    A lane reads ``totals`` patches (longest first) of all channels of its thing from the row ``begin`` on.
     """
-    plan = network.plan
+    plan, channels = network.plan, network.plan.channels
+    series, begin = of_channels(things, channels), begin.repeat(channels)
     width = 1 if panel.covariates is None else 1 + panel.covariates.width
     rows = GATHERED_AT_ONCE // (width * len(series)) - plan.look_back
     stretch = min(max(rows // plan.patch, 1 + plan.look_back // plan.patch), READ_AT_ONCE)
-    end = begin + totals * plan.patch
+    end = begin + totals.repeat(channels) * plan.patch
     state: State | None = None
     before = torch.full((len(series),), torch.nan, dtype=torch.float64)
     for start in range(0, int(totals[0]), stretch):
         stop = min(start + stretch, int(totals[0]))
-        going = int(np.searchsorted(-totals, -start))  # lanes with more than ``start`` patches
+        lanes = int(np.searchsorted(-totals, -start))  # with more than ``start`` patches
+        going = lanes * channels
         read = (stop - start) * plan.patch
         until = begin[:going] + start * plan.patch + read
         values, covariates = gathered(

@@ -11,17 +11,21 @@ import pandas as pd
 import torch
 
 from tsrnn.calendars import TimeAxis
+from tsrnn.calendars.features import dated_ahead
 from tsrnn.exceptions import ModelFileError, ParameterError
 from tsrnn.frames.formats import FrameFormat
+from tsrnn.frames.joint import channel_ids
 from tsrnn.inference import Forecasting, Reading
 from tsrnn.learning.planning import DataPlan
 from tsrnn.learning.skill import Skill
 from tsrnn.memory import Memory, places_of
 from tsrnn.nn.cells import CELLS, Cell
+from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
+from tsrnn.panel import thing_ids
 from tsrnn.saving.jsontext import encode
 from tsrnn.trace import Trace
 
@@ -41,6 +45,7 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     the time axis it led to is stored. Of a cell of the user's own its name is stored.
     """
     memory, skill = forecaster.memory_, forecaster.skill_
+    ids = thing_ids(memory.ids, memory.channels)
     config = {
         "estimator": ESTIMATOR,
         "params": {
@@ -60,7 +65,8 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         "best_step": forecaster.best_step_,
         "history": forecaster.history_.to_dict("list"),
         "skill": None if skill is None else skill.to_dict(),
-        "ids": {"dtype": str(memory.ids.dtype), "values": memory.ids.astype(object).tolist()},
+        "cold": None if forecaster.cold_ is None else forecaster.cold_.plan.to_dict(),
+        "ids": {"dtype": str(ids.dtype), "values": ids.astype(object).tolist()},
         "dtype": str(memory.dtype),
         "fingerprint": memory.network,
     }
@@ -68,6 +74,9 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
         f"network.{name}": tensor.detach().numpy()
         for name, tensor in forecaster.network_.state_dict().items()
     }
+    if forecaster.cold_ is not None:
+        cold = forecaster.cold_.state_dict()
+        arrays |= {f"cold.{name}": tensor.detach().numpy() for name, tensor in cold.items()}
     return config, arrays | _stored_memory(memory)
 
 
@@ -97,7 +106,11 @@ def _stored_trace(name: str, trace: Trace) -> dict[str, np.ndarray]:
     return {f"{name}.{key}": array for key, array in arrays.items()}
 
 
-def _memory(config: dict[str, Any], arrays: dict[str, np.ndarray], axis: TimeAxis) -> Memory:
+def _memory(
+    config: dict[str, Any], arrays: dict[str, np.ndarray], forecaster: RNNForecaster
+) -> Memory:
+    axis, channels = forecaster.axis_, forecaster.network_.plan.channels
+    calendar = forecaster.plan_.calendar
     now = _trace("now", arrays)
     heard = _trace("heard", arrays) if "heard.known" in arrays else now
     static = arrays.get("static")
@@ -108,10 +121,11 @@ def _memory(config: dict[str, Any], arrays: dict[str, np.ndarray], axis: TimeAxi
         past = torch.tensor(arrays["reading.past"]) if "reading.past" in arrays else None
     covariates = None
     if static is not None and past is not None:
-        covariates = Covariates(past, torch.tensor(ahead), torch.tensor(static))
+        known = dated_ahead(axis, arrays["times"][:, -1], ahead, calendar)
+        covariates = Covariates(past, torch.tensor(known), torch.tensor(static))
     ids = pd.Index(config["ids"]["values"], dtype=config["ids"]["dtype"])
     return Memory(
-        ids,
+        channel_ids(ids, forecaster.format_) if channels > 1 else ids,
         places_of(ids),
         axis,
         np.dtype(config["dtype"]),
@@ -123,6 +137,8 @@ def _memory(config: dict[str, Any], arrays: dict[str, np.ndarray], axis: TimeAxi
         static,
         Reading(rows, state, covariates),
         config["fingerprint"],
+        channels,
+        calendar,
     )
 
 
@@ -176,14 +192,12 @@ def from_stored(
         network = NetworkEnsemble(
             [ForecastNetwork(plan, custom_cells) for _ in range(config["members"])]
         )
-    weights = {
-        name.removeprefix("network."): torch.tensor(array)
-        for name, array in arrays.items()
-        if name.startswith("network.")
-    }
-    network.load_state_dict(weights, assign=True)
-    forecaster.network_ = network
-    forecaster.memory_ = _memory(config, arrays, forecaster.axis_)
+        cold = None if config.get("cold") is None else ColdNetwork(ColdPlan(**config["cold"]))
+    network.load_state_dict(_weights(arrays, "network."), assign=True)
+    if cold is not None:
+        cold.load_state_dict(_weights(arrays, "cold."), assign=True)
+    forecaster.network_, forecaster.cold_ = network, cold
+    forecaster.memory_ = _memory(config, arrays, forecaster)
     forecaster.is_fitted_ = True
     return forecaster
 
@@ -199,6 +213,14 @@ def _own_cell(name: str, custom_cells: Mapping[str, type[Cell]]) -> dict[str, An
             f"custom_cells={{{name!r}: {name}}}, where {name} is the class it was fitted with."
         )
     return {"cell": custom_cells[name]}
+
+
+def _weights(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): torch.tensor(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _is_plain(value: Any) -> bool:

@@ -46,9 +46,12 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
         context=plan.context,
         output=forecaster.output,
         quantiles=tuple(float(level) for level in forecaster.quantiles),
-        covariates=plan_covariates(panel, forecaster.format_.covariates),
+        covariates=plan_covariates(
+            panel, forecaster.format_.covariates, one_hot=forecaster.categorical == "one_hot"
+        ),
         loss_at=_loss_at(forecaster),
         teacher_forcing=forecaster.teacher_forcing,
+        channels=panel.channels,
     )
 
 

@@ -44,6 +44,9 @@ def summarise(forecaster: RNNForecaster) -> str:
     ):
         if some:
             rows.append((f"{kind} covariates", ", ".join(str(column.name) for column in some)))
+    if forecaster.cold_ is not None:
+        count = sum(p.numel() for p in forecaster.cold_.parameters())
+        rows.append(("cold start", f"a network of its own, {count:,} parameters"))
     total = 0
     for name, block in network.members[0].named_children():
         count = sum(p.numel() for p in block.parameters())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Trace:
     Parameters
     ----------
     known : ndarray of int64, shape (series,)
-        Rows that were read.
+        Rows that were read, and that the rows below end with.
     rows : Tensor of shape (series, row), float64
         The newest of them, NaN where there are none.
     before : Tensor of shape (series,), float64
@@ -64,18 +64,37 @@ class Trace:
         """Return the trace with some series replaced; neither is changed."""
         if len(series) == len(self.known):
             return other if (np.diff(series) > 0).all() else other.take(np.argsort(series))
+        return self.put_rows(series, other).put_states(series, other)
+
+    def put_rows(self, series: np.ndarray, other: Trace) -> Trace:
+        """Return the trace with all but the states of some series replaced."""
         which = torch.from_numpy(series)
         known = self.known.copy()
         known[series] = other.known
         past = None
         if self.past is not None and other.past is not None:
             past = self.past.index_copy(0, which, other.past)
+        rows = self.rows.index_copy(0, which, other.rows)
+        before = self.before.index_copy(0, which, other.before)
+        return Trace(known, rows, before, past, self.states)
+
+    def put_states(self, series: np.ndarray, other: Trace) -> Trace:
+        """Return the trace with the states of some series replaced."""
+        which = torch.from_numpy(series)
         states = tuple(
             tuple(part.index_copy(1, which, new) for part, new in zip(*both, strict=True))
             for both in zip(self.states, other.states, strict=True)
         )
-        rows = self.rows.index_copy(0, which, other.rows)
-        return Trace(known, rows, self.before.index_copy(0, which, other.before), past, states)
+        return replace(self, states=states)
+
+    def silent_for(self, steps: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the newest rows, and the newest value before them, so many steps without a value later."""
+        keep = self.rows.shape[1]
+        later = torch.from_numpy(np.minimum(steps, keep)).unsqueeze(1)
+        at = torch.arange(keep) + later
+        rows = self.rows.gather(1, at.clamp_max(keep - 1)).masked_fill(at >= keep, torch.nan)
+        seen = torch.cat([self.before.unsqueeze(1), last_observed(self.rows, self.before)], 1)
+        return rows, seen.gather(1, later).squeeze(1)
 
     def read_on(
         self, network: Network, values: Tensor, past: Tensor | None, static: Tensor | None
@@ -198,7 +217,13 @@ def _newest(rows: Tensor, before: Tensor) -> Tensor:
 
 
 def read_trace(
-    network: Network, panel: Panel, origins: Origins, *, keep: int, newest: State | None = None
+    network: Network,
+    panel: Panel,
+    origins: Origins,
+    *,
+    keep: int,
+    newest: State | None = None,
+    spoken: Origins | None = None,
 ) -> Trace:
     """Return the trace after reading the known rows of each origin.
 
@@ -211,12 +236,15 @@ def read_trace(
         Newest rows to keep.
     newest : state, optional
         The states at the origins, where they have been read already.
+    spoken : Origins, optional
+        Where the states are read to, if that is elsewhere.
     """
-    patch, known = network.plan.patch, origins.known
+    spoken = origins if spoken is None else spoken
+    patch, known = network.plan.patch, spoken.known
     if not network.plan.is_causal:  # no reading goes on from there
         patch = 1
     lags = np.arange(0 if newest is None else 1, patch)
-    series = np.tile(origins.series, len(lags))
+    series = np.tile(spoken.series, len(lags))
     at = np.tile(known, len(lags)) - np.repeat(lags, len(known))
     there = np.flatnonzero(at > 0)
     states: list[State] = [] if newest is None else [newest]
@@ -231,9 +259,9 @@ def read_trace(
         states += [newest] * len(lags)  # never looked at
     covariates = covariates_of(panel, origins, steps=keep, horizon=0)
     return Trace(
-        known,
+        origins.known,
         newest_rows(panel, origins, keep),
-        _observed_before(panel, origins.series, known - keep),
+        _observed_before(panel, origins.series, origins.known - keep),
         None if covariates is None else covariates.past,
         tuple(states),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.base import Forecast, Forecaster
+from tsrnn.exceptions import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ __all__ = ["draw_forecast", "paths_frame"]
 
 
 def paths_frame(forecaster: Forecaster, panel: Panel, paths: np.ndarray) -> pd.DataFrame:
-    """Return sample paths as a long frame: id, ``path``, time, ``value``.
+    """Return sample paths as a long frame: id, ``path``, time, ``value`` (or a column for each target).
 
     Parameters
     ----------
@@ -28,19 +29,28 @@ def paths_frame(forecaster: Forecaster, panel: Panel, paths: np.ndarray) -> pd.D
         The histories that the paths go on from.
     paths : ndarray of shape (series, path, horizon)
     """
-    series, count, horizon = paths.shape
-    times = forecaster.axis_.future(panel.last_times, horizon)
-    stamps = np.broadcast_to(times[:, None, :], paths.shape)
     form = forecaster.format_
-    form.check_names({"path", "value"} | ({"unique_id"} if form.id_name is None else set()))
-    return pd.DataFrame(
-        {
-            form.id_name or "unique_id": panel.ids[np.arange(series).repeat(count * horizon)],
-            "path": np.tile(np.arange(count).repeat(horizon), series),
-            form.time_name or "ds": forecaster.axis_.to_index(stamps.ravel()),
-            "value": paths.ravel(),
-        }
-    )
+    values = {"value": paths}
+    if form.targets:
+        values = {str(name): paths[c :: panel.channels] for c, name in enumerate(form.targets)}
+        panel = panel.things()
+    series, (count, horizon) = len(panel), paths.shape[1:]
+    times = forecaster.axis_.future(panel.last_times, horizon)
+    stamps = np.broadcast_to(times[:, None, :], (series, count, horizon))
+    form.check_names({"path", *values} | ({"unique_id"} if form.id_name is None else set()))
+    if "path" in values:
+        raise DataError(
+            "A target must not be called like the column of path numbers. Got 'path'. Rename it with df.rename."
+        )
+    written: dict[Any, Any] = {
+        form.id_name or "unique_id": panel.ids[np.arange(series).repeat(count * horizon)],
+        "path": np.tile(np.arange(count).repeat(horizon), series),
+        form.time_name or "ds": forecaster.axis_.to_index(stamps.ravel()),
+        **{name: each.ravel() for name, each in values.items()},
+    }
+    if form.targets and form.single:
+        del written["unique_id"]
+    return pd.DataFrame(written)
 
 
 def draw_forecast(
@@ -66,18 +76,19 @@ def draw_forecast(
     from tsrnn.plotting import plot_forecast  # loads matplotlib
 
     axis, form = forecaster.axis_, forecaster.format_
+    ids = panel.labels
     target = "y" if form.target_name is None else str(form.target_name)
     target = "y" if target in {"unique_id", "ds", "forecast"} else target
-    past = _stamped(panel.ids, panel.lengths, axis.to_index(panel.times))
+    past = _stamped(ids, panel.lengths, axis.to_index(panel.times))
     past[target] = panel.values
     horizon = forecast.point.shape[1]
     times = axis.future(panel.last_times, horizon)
-    ahead = _stamped(panel.ids, np.full(len(panel), horizon), axis.to_index(times.ravel()))
+    ahead = _stamped(ids, np.full(len(panel), horizon), axis.to_index(times.ravel()))
     ahead["forecast"] = forecast.point.ravel()
     probabilities = sorted(columns.values())
     for name, probability in columns.items():
         ahead[name] = forecast.quantiles[:, :, probabilities.index(probability)].ravel()
-    id_col = None if form.single else "unique_id"
+    id_col = None if form.single and panel.channels == 1 else "unique_id"
     return plot_forecast(past, ahead, id_col=id_col, target_col=target, **how)
 
 

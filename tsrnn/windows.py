@@ -9,7 +9,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tsrnn.panel import Panel
 
-__all__ = ["Origins", "WindowSampler", "gather_covariates", "gather_rows"]
+__all__ = ["Origins", "WindowSampler", "gather_covariates", "gather_rows", "of_channels"]
+
+
+FEWEST = 8  # things of one batch, however many channels they have
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,26 @@ class Origins:
 
     def __getitem__(self, which: slice | np.ndarray) -> Origins:
         return Origins(self.series[which], self.known[which])
+
+    def thinned(self, step: int, channels: int) -> Origins:
+        """Return every so manieth origin, channels of one thing kept together."""
+        if channels == 1:
+            return self[::step]
+        kept = np.arange(len(self)).reshape(-1, channels)[::step]
+        return self[kept.ravel()]
+
+    def of_channels(self, channels: int) -> Origins:
+        """Return the origins of each channel, from those of things with so many channels each."""
+        if channels == 1:
+            return self
+        return Origins(of_channels(self.series, channels), self.known.repeat(channels))
+
+
+def of_channels(things: np.ndarray, channels: int) -> np.ndarray:
+    """Return the positions of all channels of some things, neighbours those of one thing."""
+    if channels == 1:
+        return things
+    return np.asarray((things[:, None] * channels + np.arange(channels)).ravel())
 
 
 def gather_rows(
@@ -130,7 +153,7 @@ class WindowSampler:
         self.horizon = horizon
         self.patch = patch
         self.at_end = at_end
-        useful = np.where(stop >= 2, stop, 0).astype(np.float64)
+        useful = np.where(stop >= 2, stop, 0).astype(np.float64)[:: panel.channels]
         share = np.ceil(useful / context)
         self.cumulative = np.cumsum(share) / max(share.sum(), 1.0)
 
@@ -146,19 +169,35 @@ class WindowSampler:
         )
 
     def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw windows: their series and the rows where their read parts begin."""
-        series = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
-        series = np.minimum(series, len(self.stop) - 1)
+        """Draw about so many windows: their series and the rows where their read parts begin.
+
+        Channels of one thing are drawn together.
+        """
+        channels = self.panel.channels
+        batch_size = self.things(batch_size)
+        thing = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
+        series = np.minimum(thing, len(self.cumulative) - 1) * channels
+        start = self._starts(series, rng)
+        if channels == 1:
+            return series, start
+        return of_channels(series // channels, channels), start.repeat(channels)
+
+    def things(self, batch_size: int) -> int:
+        """Return of how many things the channels are about ``batch_size`` series together."""
+        return max(batch_size // self.panel.channels, min(batch_size, FEWEST))
+
+    def _starts(self, series: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the rows where the read parts of windows begin."""
+        count = len(series)
         if self.at_end:
             stop = self.stop[series]
             least = np.minimum(self.context, np.maximum(stop // 2, 1))
-            known = least + (rng.random(batch_size) * (stop - least)).astype(np.int64)
-            return series, known - self.context
+            known = least + (rng.random(count) * (stop - least)).astype(np.int64)
+            return known - self.context
         # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
         room = np.maximum(self.stop[series] - self.context - 1, 0)
-        start = (rng.random(batch_size) * (room + 1)).astype(np.int64)
-        start -= rng.integers(0, self.patch, batch_size)
-        return series, start
+        start = (rng.random(count) * (room + 1)).astype(np.int64)
+        return np.asarray(start - rng.integers(0, self.patch, count))
 
     def gather(self, series: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the windows whose read part begins at row ``start`` of each series.

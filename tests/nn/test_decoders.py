@@ -309,18 +309,18 @@ def test_paths_of_a_conditional_decoder_are_drawn_step_by_step(decoder):
 
     assert paths.shape == (2, 3, 12)
     torch.testing.assert_close(
-        paths[..., :4], block_paths(made, values, state, noise[:, :4]), rtol=0, atol=0
+        paths[..., :4], block_paths(made, values, state, noise[..., :4]), rtol=0, atol=0
     )
     for path in range(3):
         fed = torch.full((2, 10, 5), torch.nan, dtype=torch.float64)
         fed[:, -1] = paths[:, path, :5]
-        said = made.quantiles(made(values, fed=fed), noise[path, :5][None, None, :, None])
+        said = made.quantiles(made(values, fed=fed), noise[0, path, :5][None, None, :, None])
         torch.testing.assert_close(said[:, -1, :, 0], paths[:, path, :5], rtol=1e-5, atol=1e-4)
     rows = torch.cat([values, paths[:, 1, :5]], 1)[:, -(made.plan.look_back + 24) :]
     rows = torch.nn.functional.pad(
         rows, (made.plan.look_back + 24 - rows.shape[1], 0), value=np.nan
     )
-    second = block_paths(made, rows, made.read(rows), noise[1:2, 5:10])
+    second = block_paths(made, rows, made.read(rows), noise[:, 1:2, 5:10])
     torch.testing.assert_close(second[:, 0], paths[:, 1, 5:10], rtol=1e-5, atol=1e-4)
 
 

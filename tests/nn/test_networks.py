@@ -188,9 +188,9 @@ def test_a_plan_survives_the_way_through_plain_values():
 def test_stratified_uniforms_put_one_draw_in_each_stratum():
     noise = stratified_uniforms(50, 7, torch.Generator().manual_seed(0))
 
-    strata = (noise * 50).floor().sort(0).values
+    strata = (noise * 50).floor().sort(1).values
 
-    np.testing.assert_array_equal(strata, np.arange(50)[:, None].repeat(7, 1))
+    np.testing.assert_array_equal(strata, np.arange(50)[None, :, None].repeat(7, 2))
 
 
 def test_paths_of_a_direct_forecast_have_its_margins():
@@ -214,7 +214,7 @@ def test_paths_go_on_beyond_the_horizon_and_begin_the_same():
     noise = stratified_uniforms(20, 12, torch.Generator().manual_seed(0))
 
     long = block_paths(made, values, state, noise)
-    short = block_paths(made, values, state, noise[:, :5])
+    short = block_paths(made, values, state, noise[..., :5])
 
     assert long.shape == (2, 20, 12)
     torch.testing.assert_close(long[..., :5], short, rtol=0, atol=0)
@@ -223,7 +223,7 @@ def test_paths_go_on_beyond_the_horizon_and_begin_the_same():
 def test_shift_paths_carry_the_state_as_a_second_reading_would():
     made = network(horizon=1)
     values = walk(1, made.plan.look_back + 10)
-    noise = torch.full((1, 3), 0.5, dtype=torch.float64)
+    noise = torch.full((1, 1, 3), 0.5, dtype=torch.float64)
 
     path = shift_paths(made, values, made.read(values), noise)[0, 0]
 

@@ -12,9 +12,10 @@ import pandas as pd
 from tsrnn import metrics
 from tsrnn.exceptions import DataError
 from tsrnn.frames.formats import FrameFormat
+from tsrnn.frames.joint import target_column
 from tsrnn.metrics.pairing import average
 from tsrnn.metrics.significance import LagCopy, best_naive, diebold_mariano, lag_copy, verdict
-from tsrnn.panel import Panel
+from tsrnn.panel import Panel, thing_ids
 
 __all__ = ["BacktestResult", "DieboldMariano", "Folds", "compare"]
 
@@ -81,6 +82,20 @@ class Folds:
             probabilities=probabilities,
         )
 
+    def of_series(self, which: slice) -> Folds:
+        """Return the folds of some series."""
+        return Folds(
+            actual=self.actual[:, which],
+            times=self.times[:, which],
+            cutoffs=self.cutoffs[:, which],
+            taking_part=self.taking_part[:, which],
+            previous=self.previous[:, which],
+            scale=self.scale[:, which],
+            probabilities=self.probabilities,
+            point={name: said[:, which] for name, said in self.point.items()},
+            quantiles={name: said[:, which] for name, said in self.quantiles.items()},
+        )
+
     def put(
         self, method: str, window: int, series: np.ndarray, point: np.ndarray, quantiles: np.ndarray
     ) -> None:
@@ -108,6 +123,8 @@ class BacktestResult:
         leaves out series that repeat themselves exactly or are shorter than a season.
     by_horizon, by_series, by_window : pandas.DataFrame
         MAE per step ahead, per series and per window (1: the oldest), one column per method.
+    by_target : pandas.DataFrame
+        The columns of ``scores`` for each target and method; of one target, ``scores`` itself.
     skill : pandas.Series
         1 - error / error of each baseline, in :attr:`metric`: above 0 the model is better.
     metric : str
@@ -125,6 +142,7 @@ class BacktestResult:
     by_horizon: pd.DataFrame
     by_series: pd.DataFrame
     by_window: pd.DataFrame
+    by_target: pd.DataFrame
     skill: pd.Series
     metric: str
     dm_test: DieboldMariano
@@ -184,8 +202,9 @@ def compare(
         forecasts=_forecasts(folds, panel, format_, columns),
         scores=scores,
         by_horizon=_errors_by(folds, 2, pd.RangeIndex(1, horizon + 1, name="step")),
-        by_series=_errors_by(folds, 1, panel.ids.rename(format_.id_name)),
+        by_series=_errors_by(folds, 1, _named(panel.ids, format_)),
         by_window=_errors_by(folds, 0, pd.RangeIndex(1, len(folds.actual) + 1, name="window")),
+        by_target=_by_target(folds, format_, columns, scores),
         skill=pd.Series(
             {name: metrics.skill(error[MODEL], error[name]) for name in others}, name="skill"
         ),
@@ -194,6 +213,30 @@ def compare(
         lag_copy=copies,
         verdict=verdict(scores, p_value=test[1], lag_copy=copies, n_steps=n_steps, metric=metric),
     )
+
+
+def _named(ids: pd.Index, format_: FrameFormat) -> pd.Index:
+    if isinstance(ids, pd.MultiIndex):
+        return ids.set_names([format_.id_name, "target"])
+    return ids.rename("target" if format_.single and format_.targets else format_.id_name)
+
+
+def _by_target(
+    folds: Folds, format_: FrameFormat, columns: Mapping[str, float], scores: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the scores of each target by itself."""
+    targets = format_.targets
+    if not targets:
+        return scores
+    each = {
+        target: {
+            name: _scores(folds.of_series(slice(c, None, len(targets))), name, columns)
+            for name in folds.point
+        }
+        for c, target in enumerate(targets)
+    }
+    tables = {target: pd.DataFrame(by_method).T for target, by_method in each.items()}
+    return pd.concat(tables, names=["target", "method"])
 
 
 def _scores(folds: Folds, method: str, columns: Mapping[str, float]) -> dict[str, float]:
@@ -244,18 +287,21 @@ def _forecasts(
     folds: Folds, panel: Panel, format_: FrameFormat, columns: Mapping[str, float]
 ) -> pd.DataFrame:
     """Return the model's forecasts as a tidy frame, series by series, oldest cutoff first."""
-    horizon = folds.actual.shape[2]
-    series, window = np.nonzero(folds.taking_part.T)
+    horizon, channels = folds.actual.shape[2], panel.channels
+    series, window = np.nonzero(folds.taking_part[:, ::channels].T)
+    series *= channels
     frame: dict[object, object] = {}
     if not format_.single:
         name = "unique_id" if format_.id_name is None else format_.id_name
-        frame[name] = panel.ids[series.repeat(horizon)]
+        frame[name] = thing_ids(panel.ids, channels)[(series // channels).repeat(horizon)]
     frame["cutoff"] = panel.axis.to_index(folds.cutoffs[window, series].repeat(horizon))
     time = "ds" if format_.time_name is None else format_.time_name
     frame[time] = panel.axis.to_index(folds.times[window, series].ravel())
-    frame["actual"] = folds.actual[window, series].ravel()
-    frame["forecast"] = folds.point[MODEL][window, series].ravel()
+    said = {"actual": folds.actual, "forecast": folds.point[MODEL]}
     for name, probability in columns.items():
-        k = folds.probabilities.index(probability)
-        frame[name] = folds.quantiles[MODEL][window, series][..., k].ravel()
+        said[name] = folds.quantiles[MODEL][..., folds.probabilities.index(probability)]
+    for c, target in enumerate(format_.targets or (None,)):
+        for name, values in said.items():
+            column = target_column(name, target) if format_.targets else name
+            frame[column] = values[window, series + c].ravel()
     return pd.DataFrame(frame)

@@ -104,7 +104,7 @@ def backtest(
     if every is None:
         forecaster._check_is_fitted()  # noqa: SLF001
     panel, format_ = forecaster._read(df, fitted=every is None, static_df=static_df)  # noqa: SLF001
-    format_.check_names({"cutoff", "actual", "forecast", *columns})
+    format_.check_names({"cutoff"} | format_.names_by_target(("actual", "forecast", *columns)))
     model = forecaster
     if every is not None:
         model = clone(forecaster)
@@ -236,6 +236,7 @@ def _windows(panel: Panel, *, horizon: int, n_windows: int, step: int) -> list[W
     for number, window in enumerate(windows):
         first = panel.indptr[:-1][window.series]
         some = seen[first + window.known] > seen[first]
+        some = some.reshape(-1, panel.channels).any(1).repeat(panel.channels)
         windows[number] = Window(window.series[some], window.known[some], horizon)
     if not all(len(window.series) for window in windows):
         raise DataError(

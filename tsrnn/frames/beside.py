@@ -25,7 +25,7 @@ from tsrnn.frames.sources import Source
 from tsrnn.frames.tables import open_table
 from tsrnn.panel import PanelCovariates
 
-__all__ = ["Beside", "parameters_of", "place", "read_beside"]
+__all__ = ["Beside", "parameters_of", "place", "read_beside", "read_static"]
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,9 @@ def read_beside(
         static, rows = read_rows(columns.static, "static_covariates")
         constant = _constant(rows, static, layout, bare)
     else:
-        static, constant = _read_static(
-            source, layout, columns.static, static_df, notes, fitted=fitted
+        name = source.format.id_name
+        static, constant = read_static(
+            name, layout, columns.static, static_df, notes, fitted=fitted
         )
     settled = CovariateColumns(future, past, static)
     return Beside(settled, future_rows, past_rows, constant, notes)
@@ -196,8 +197,8 @@ def _constant(
     return constant
 
 
-def _read_static(
-    source: Source,
+def read_static(
+    name: Any,
     layout: Layout,
     columns: tuple[CovariateColumn, ...],
     static_df: Any,
@@ -205,13 +206,12 @@ def _read_static(
     *,
     fitted: bool,
 ) -> tuple[tuple[CovariateColumn, ...], np.ndarray]:
-    """Return the static columns of ``static_df``, which has one row for each series."""
+    """Return the static columns of ``static_df``, which has one row for each series, called ``name``."""
     if not columns:
         raise DataError(
             "static_df needs columns that are named in static_covariates. Got none of these names. "
             "Name them, or leave out static_df."
         )
-    name = source.format.id_name
     if isinstance(static_df, pd.DataFrame) and layout.named and name not in static_df.columns:
         static_df = static_df.reset_index()
     table = open_table(static_df)

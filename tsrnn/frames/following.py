@@ -17,7 +17,14 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.gaps import Filled, fill_gaps
 from tsrnn.frames.layout import Layout
 from tsrnn.frames.next_rows import next_rows
-from tsrnn.frames.read import arrange, called, check_values, history_rows, missing_notes
+from tsrnn.frames.read import (
+    arrange,
+    called,
+    check_values,
+    history_rows,
+    missing_notes,
+    target_labels,
+)
 from tsrnn.frames.sources import open_source
 from tsrnn.frames.stamps import in_unit_of, read_stamps
 from tsrnn.panel import Panel
@@ -80,7 +87,7 @@ def read_following(
     form, axis : FrameFormat and TimeAxis
         What was fitted.
     ids : pandas.Index of shape (series,)
-        The known series.
+        The known series; of channels, what they are channels of.
     last_times : ndarray of int64, shape (series,)
         Time of the newest known row of each.
     known : ndarray of int64, shape (series,)
@@ -91,6 +98,12 @@ def read_following(
         Position of each id among the known series.
     id_col, time_col, target_col : str, optional
         As the forecaster was told.
+
+    Returns
+    -------
+    NewRows
+        Of each channel, where the frame has several targets: as in
+        :func:`tsrnn.frames.joint.interleave`.
 
     Raises
     ------
@@ -104,10 +117,12 @@ def read_following(
     """
     plain = next_rows(df, form=form, axis=axis, ids=ids, places=places, last_times=last_times)
     if plain is not None:
-        series, times, values = plain
-        indptr = np.arange(len(series) + 1)
-        given = np.array(values, dtype=np.float64)  # the caller's may not be written to
-        return NewRows(series, indptr, given, times, values.dtype, None, ahead[series, :0])
+        series, times, targets = plain
+        indptr, dtype = np.arange(len(series) + 1), np.result_type(*targets)
+        # copied: the caller's may not be written to
+        own = [np.array(values, dtype=np.float64) for values in targets]
+        rows = NewRows(series, indptr, own[0], times, dtype, None, ahead[series, :0])
+        return _by_channel(rows, own)
     columns = replace(form.covariates, static=())
     source = open_source(
         df,
@@ -120,48 +135,75 @@ def read_following(
     if len(source.times) == 0:
         raise DataError("df needs at least one row. Got a frame without rows.")
     time_name = called(source.format.time_name, "the index")
-    target_name = called(source.format.target_name, "the target", upper=True)
+    names = target_labels(source.format)
     stamps = in_unit_of(axis, read_stamps(source.times, time_name), time_name)
-    layout, values, _ = arrange(source, stamps)
-    if not np.isnan(values).all():
-        check_values(values, layout, axis, target_name)
+    layout, targets, _ = arrange(source, stamps)
+    for values, name in zip(targets, names, strict=True):
+        if not np.isnan(values).all():
+            check_values(values, layout, axis, name)
     series = _known(layout, ids)
     _check_later(layout, last_times[series], axis)
-    history = history_rows(values, layout, ends=bool(columns.future), some=False)
+    history = history_rows(targets, layout, ends=bool(columns.future), some=False)
     # the newest known row of each series goes before its new ones: they are checked as one
     joined, new = _joined(layout, last_times[series])
     check_axis(axis, joined, time_name)
     kept = np.ones(len(joined.times), dtype=bool)
     kept[new] = history
-    given = np.zeros(len(joined.times), dtype=values.dtype)
-    given[new] = values
     past = joined.keep(kept)
-    filled = fill_gaps(axis, past, given[kept], None, known[series] - 1)
-    missing = bool(np.isnan(values).any())
-    notes = missing_notes(filled, past, axis, target_name, missing=missing)
+    channels = []
+    for values in targets:
+        given = np.zeros(len(joined.times), dtype=values.dtype)
+        given[new] = values
+        channels.append(fill_gaps(axis, past, given[kept], None, known[series] - 1))
+    filled = channels[0]
+    missing = [bool(np.isnan(values).any()) for values in targets]
+    notes = missing_notes(channels, names, past, axis, missing=missing)
     first = np.zeros(len(filled.values), dtype=bool)
     first[filled.indptr[:-1]] = True
     beside, later = None, np.empty((len(series), 0, len(columns.future)))
     if form.covariates:
         read = read_beside(source, layout, history, axis, columns=columns, fitted=True)
         notes += read.notes
-        full = [np.full((len(kept), rows.shape[1]), np.nan) for rows in (read.future, read.past)]
-        for rows, own in zip(full, (read.future, read.past), strict=True):
-            rows[new] = own
-        future, other = (filled.spread(rows[kept]) for rows in full)
+        full = [np.full((len(kept), each.shape[1]), np.nan) for each in (read.future, read.past)]
+        for whole, each in zip(full, (read.future, read.past), strict=True):
+            whole[new] = each
+        future, other = (filled.spread(whole[kept]) for whole in full)
         future = _known_in_gaps(future, filled, ahead[series])
         beside = np.concatenate([future, other], 1)[~first]
         later = _later(layout, history, axis, filled, read.future)
     if notes:
         warn(" ".join(notes), DataWarning)
-    return NewRows(
+    own = [each.values[~first].astype(np.float64, copy=False) for each in channels]
+    rows = NewRows(
         series,
         filled.indptr - np.arange(len(filled.indptr)),
-        filled.values[~first].astype(np.float64, copy=False),
+        own[0],
         filled.times[~first],
-        values.dtype,
+        np.result_type(*targets),
         beside,
         later,
+    )
+    return _by_channel(rows, own)
+
+
+def _by_channel(new: NewRows, values: list[np.ndarray]) -> NewRows:
+    """Return rows of each channel, from those of what they are channels of and the values of each."""
+    count, lengths = len(values), np.diff(new.indptr)
+    if count == 1:
+        return new
+    indptr = np.append(0, np.cumsum(lengths.repeat(count)))
+    row = np.arange(indptr[-1]) + np.repeat(
+        new.indptr[:-1].repeat(count) - indptr[:-1], lengths.repeat(count)
+    )
+    channel = np.repeat(np.tile(np.arange(count), len(lengths)), lengths.repeat(count))
+    return replace(
+        new,
+        series=(new.series[:, None] * count + np.arange(count)).ravel(),
+        indptr=indptr,
+        values=np.stack(values)[channel, row],
+        times=new.times[row],
+        past=None if new.past is None else new.past[row],
+        ahead=new.ahead.repeat(count, 0),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
@@ -13,7 +13,9 @@ import pandas as pd
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import DataError
 from tsrnn.frames.covariates import CovariateColumns
+from tsrnn.frames.joint import target_column
 from tsrnn.frames.stamps import write_times
+from tsrnn.panel import thing_ids
 
 __all__ = ["FrameFormat"]
 
@@ -32,6 +34,8 @@ class FrameFormat:
         The frame names its series.
     id_name, time_name, target_name : str, optional
         Names of columns, index levels or the Series.
+    targets : tuple of str
+        Names of the targets where they were asked for as a list; ``target_name`` is None then.
     id_dtype : str, default "object"
         Type of the series' names.
     written : str, default "native"
@@ -55,6 +59,7 @@ class FrameFormat:
     time_in_index: bool = False
     time_first: bool = False
     covariates: CovariateColumns = field(default_factory=CovariateColumns)
+    targets: tuple[Any, ...] = ()
 
     @property
     def single(self) -> bool:
@@ -75,7 +80,8 @@ class FrameFormat:
         axis : TimeAxis
             What the stamps mean.
         columns : dict of str to ndarray of shape (series, steps)
-            Forecasts by column name, in order.
+            Forecasts by column name, in order. With ``targets``, the series are channels, and each
+            channel has columns of its own (:func:`~tsrnn.frames.joint.target_column`).
 
         Returns
         -------
@@ -84,6 +90,29 @@ class FrameFormat:
             the same index; wide: one column per series, or (series, column) where there are several
             ``columns``; Series: a Series, or a frame where there are several ``columns``.
         """
+        if self.targets:
+            count = len(self.targets)
+            ids, times, columns = thing_ids(ids, count), times[::count], self.by_target(columns)
+        return self.write_rows(ids, times, axis, columns)
+
+    def by_target(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return columns (series, ...) of all channels as one a target and column, (thing, ...)."""
+        return {
+            target_column(name, target): values[c :: len(self.targets)]
+            for c, target in enumerate(self.targets)
+            for name, values in columns.items()
+        }
+
+    def names_by_target(self, names: Iterable[str]) -> set[str]:
+        """Return the names under which columns of forecasts are written."""
+        if not self.targets:
+            return set(names)
+        return {target_column(name, target) for name in names for target in self.targets}
+
+    def write_rows(
+        self, ids: pd.Index, times: np.ndarray, axis: TimeAxis, columns: Mapping[Any, np.ndarray]
+    ) -> Any:
+        """Return columns as the caller's kind of frame, under the names given; see :meth:`write`."""
         if self.kind == "wide":
             return self._write_wide(ids, times, axis, columns)
         flat = {name: np.ascontiguousarray(values).ravel() for name, values in columns.items()}
@@ -206,8 +235,8 @@ class FrameFormat:
         """Return what JSON can hold; :meth:`from_dict` reads it back."""
         saved = asdict(self)
         for name in ("id_name", "time_name", "target_name"):
-            if isinstance(saved[name], np.generic):
-                saved[name] = saved[name].item()
+            saved[name] = _plain(saved[name])
+        saved["targets"] = tuple(_plain(target) for target in self.targets)
         return saved
 
     @classmethod
@@ -215,3 +244,7 @@ class FrameFormat:
         """Return the format that :meth:`to_dict` wrote."""
         columns = CovariateColumns.from_dict(saved.get("covariates", {}))
         return cls(**{**saved, "covariates": columns})
+
+
+def _plain(name: Any) -> Any:
+    return name.item() if isinstance(name, np.generic) else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,10 @@ from tsrnn.frames.covariates import CovariateColumn, read_column
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.layout import distinct_ids
 from tsrnn.frames.stamps import in_unit_of, read_stamps
-from tsrnn.frames.tables import open_table
+from tsrnn.frames.tables import Table, open_table
 from tsrnn.panel import Panel
 
-__all__ = ["covariate_values", "make_future", "read_future"]
+__all__ = ["RowsAhead", "covariate_values", "make_future", "read_future", "read_rows_ahead"]
 
 SHOWN = 5  # missing rows that an error lists
 
@@ -47,6 +47,9 @@ def read_future(
     DataError
         A row or a value is missing; the message lists the first of them.
     """
+    if panel.channels > 1:  # they have it in common
+        known = read_future(future_df, panel.things(), form, needed=needed, wanted=wanted)
+        return known.repeat(panel.channels, 0)
     if panel.covariates is None:
         raise ValueError("future covariates need a panel with covariates")
     stamps = panel.axis.future(panel.last_times, wanted)
@@ -54,7 +57,8 @@ def read_future(
     came = panel.covariates.ahead[:, :wanted]
     ahead[:, : came.shape[1]] = came
     if future_df is not None:
-        given = place(stamps, *_rows(future_df, panel, form))
+        rows = read_rows_ahead(future_df, panel, form)
+        given = place(stamps, rows.series, rows.times, _columns(rows, panel, form))
         ahead = np.where(np.isnan(given), ahead, given)
     missing = np.isnan(ahead[:, :needed])
     if missing.any():
@@ -67,6 +71,7 @@ def make_future(panel: Panel, form: FrameFormat, horizon: int) -> Any:
 
     See :meth:`tsrnn.RNNForecaster.make_future`.
     """
+    panel = panel.things()
     stamps = panel.axis.future(panel.last_times, horizon)
     columns: dict[Any, np.ndarray] = {}
     known = np.full((*stamps.shape, len(form.covariates.future)), np.nan)
@@ -75,7 +80,7 @@ def make_future(panel: Panel, form: FrameFormat, horizon: int) -> Any:
         known[:, : came.shape[1]] = came
     for i, column in enumerate(form.covariates.future):
         columns[column.name] = _decoded(column, known[:, :, i])
-    return form.write(panel.ids, stamps, panel.axis, columns)
+    return form.write_rows(panel.ids, stamps, panel.axis, columns)
 
 
 def covariate_values(panel: Panel, form: FrameFormat) -> dict[Any, np.ndarray]:
@@ -103,8 +108,20 @@ def _decoded(column: CovariateColumn, values: np.ndarray) -> np.ndarray:
     return names[np.nan_to_num(values).astype(int)]
 
 
-def _rows(df: Any, panel: Panel, form: FrameFormat) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return series, times and columns of the rows whose series are in the panel."""
+class RowsAhead(NamedTuple):
+    """The rows of ``future_df`` whose series are in a panel.
+
+    ``here`` says which rows of the table they are; ``series`` and ``times`` are theirs.
+    """
+
+    table: Table
+    here: np.ndarray
+    series: np.ndarray
+    times: np.ndarray
+
+
+def read_rows_ahead(df: Any, panel: Panel, form: FrameFormat) -> RowsAhead:
+    """Return the rows whose series are in the panel."""
     parameter = "future_df"
     if isinstance(df, pd.DataFrame):
         names = [name for name in df.index.names if name is not None]
@@ -133,7 +150,13 @@ def _rows(df: Any, panel: Panel, form: FrameFormat) -> tuple[np.ndarray, np.ndar
             f"{parameter} must have one row per series and time. Got several for "
             f"{_pair(panel, form, series[row], times[row])}. Keep one with future_df.drop_duplicates([...])."
         )
-    arrays = []
+    return RowsAhead(table, here, series, times)
+
+
+def _columns(rows: RowsAhead, panel: Panel, form: FrameFormat) -> np.ndarray:
+    """Return the columns known in advance of some rows, shape (row, column)."""
+    parameter, arrays = "future_df", []
+    table, here, series, times = rows
     for column in form.covariates.future:
         values = table.column(column.name)
         array, unknown = read_column(column, values)
@@ -152,7 +175,7 @@ def _rows(df: Any, panel: Panel, form: FrameFormat) -> tuple[np.ndarray, np.ndar
                 DataWarning,
             )
         arrays.append(array[here])
-    return series, times, np.stack(arrays, 1)
+    return np.stack(arrays, 1)
 
 
 def _pair(panel: Panel, form: FrameFormat, series: int, time: int) -> str:

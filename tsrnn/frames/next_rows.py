@@ -24,8 +24,8 @@ def next_rows(
     ids: pd.Index,
     places: Mapping[Any, int],
     last_times: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return series, times and values of a pandas frame that holds exactly the next row of some series.
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]] | None:
+    """Return series, times and the values of each target of a pandas frame that holds exactly the next row of some series.
 
     None says nothing about the frame but that this is not plain to see: a missing value, a gap, an
     unknown series, another type, covariates. What is returned would pass every check of
@@ -48,23 +48,28 @@ def next_rows(
         found = None
     if found is None:
         return None
-    series, times, values = found
-    if values.dtype.kind not in "if" or values.dtype.itemsize not in (4, 8) or not len(values):
-        return None
-    if not (np.abs(values) <= _LARGEST).all():  # nor is NaN
+    series, times, targets = found
+    if not len(times) or not all(map(_plain, targets)):
         return None
     if not np.array_equal(axis.future(last_times[series], 1)[:, 0], times):
         return None
-    return series, times, values
+    return series, times, targets
+
+
+def _plain(values: np.ndarray) -> bool:
+    if values.dtype.kind not in "if" or values.dtype.itemsize not in (4, 8):
+        return False
+    return bool((np.abs(values) <= _LARGEST).all())  # NaN is not
 
 
 def _long(
     df: Any, form: FrameFormat, axis: TimeAxis, ids: pd.Index, places: Mapping[Any, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]] | None:
     if not isinstance(df, pd.DataFrame) or isinstance(df.index, pd.MultiIndex):
         return None
     columns = df.columns
-    names = [form.time_name, form.target_name, *([form.id_name] if form.has_ids else [])]
+    targets = form.targets or (form.target_name,)
+    names = [form.time_name, *targets, *([form.id_name] if form.has_ids else [])]
     if isinstance(columns, pd.MultiIndex) or not columns.is_unique:
         return None
     if not all(name in columns for name in names):
@@ -83,15 +88,15 @@ def _long(
             return None
     if len(series) != len(times) or (len(series) > 1 and len(np.unique(series)) < len(series)):
         return None
-    target = df[form.target_name]
-    if not isinstance(target.dtype, np.dtype):
+    given = [df[name] for name in targets]
+    if not all(isinstance(each.dtype, np.dtype) for each in given):
         return None
-    return series, times, target.to_numpy()
+    return series, times, [each.to_numpy() for each in given]
 
 
 def _by_index(
     df: Any, form: FrameFormat, axis: TimeAxis, ids: pd.Index
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]] | None:
     if not isinstance(df, pd.Series if form.kind == "series" else pd.DataFrame):
         return None
     if len(df) != 1 or isinstance(df.index, pd.MultiIndex):
@@ -102,7 +107,7 @@ def _by_index(
     values = df.to_numpy()
     if times is None or not isinstance(values.dtype, np.dtype):
         return None
-    return np.arange(len(ids)), np.repeat(times, len(ids)), values.reshape(-1)
+    return np.arange(len(ids)), np.repeat(times, len(ids)), [values.reshape(-1)]
 
 
 def _ticks(stamps: pd.Series | pd.Index, axis: TimeAxis) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from tsrnn.frames.beside import parameters_of, read_beside
 from tsrnn.frames.covariates import CovariateColumns
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.frames.gaps import Filled, fill_gaps
+from tsrnn.frames.joint import interleave
 from tsrnn.frames.layout import Layout, lay_out
 from tsrnn.frames.numeric import read_numbers
 from tsrnn.frames.regular import regularize
@@ -31,6 +32,7 @@ __all__ = [
     "missing_notes",
     "read_panel",
     "regularize",
+    "target_labels",
 ]
 
 _LARGEST = 1e150  # beyond it, squares leave float64
@@ -58,6 +60,7 @@ def read_panel(
         A long frame, a (series, time) index, a wide frame, or a Series. It is not changed.
     id_col, time_col, target_col : str, optional
         Columns of series, time and target; the usual names or the only candidates when not given.
+        A list of targets makes each a channel of its series.
     freq : str, int or pandas offset, optional
         The step, checked against the times; inferred when not given.
     calendar : str, list of dates, pandas offset or holiday calendar, optional
@@ -111,9 +114,12 @@ def read_panel(
     stamps = read_stamps(source.times, time_name)
     if axis is not None:
         stamps = in_unit_of(axis, stamps, time_name)
-    layout, values, weights = arrange(source, stamps)
-    target_name = called(source.format.target_name, "the target", upper=True)
-    missing = check_values(values, layout, stamps.bare, target_name)
+    layout, targets, weights = arrange(source, stamps)
+    names = target_labels(source.format)
+    missing = [
+        check_values(values, layout, stamps.bare, name)
+        for values, name in zip(targets, names, strict=True)
+    ]
     notes: list[str] = []
     if axis is None:
         axis = settle_axis(
@@ -123,7 +129,7 @@ def read_panel(
         check_axis(axis, layout, time_name)
     beside, history, past = None, None, layout
     if covariates or static_df is not None:
-        history = history_rows(values, layout, ends=bool(covariates.future))
+        history = history_rows(targets, layout, ends=bool(covariates.future))
         beside = read_beside(
             source,
             layout,
@@ -133,33 +139,37 @@ def read_panel(
             fitted=like is not None,
             static_df=static_df,
         )
-        past, values = layout.keep(history), values[history]
+        past, targets = layout.keep(history), [values[history] for values in targets]
         weights = None if weights is None else weights[history]
-    filled = fill_gaps(axis, past, values, weights)
-    notes = [*missing_notes(filled, past, axis, target_name, missing=missing), *notes]
+    channels = [fill_gaps(axis, past, values, weights) for values in targets]
+    filled = channels[0]
+    notes = [*missing_notes(channels, names, past, axis, missing=missing), *notes]
     if beside is not None:
         notes += beside.notes
     if notes:
         warn(" ".join(notes), DataWarning)
     panel = Panel(filled.values, filled.indptr, layout.ids, filled.times, axis, filled.weights)
     form = replace(source.format, written=stamps.written)
-    if beside is None or history is None:
-        return panel, form
-    panel = replace(panel, covariates=beside.panel(filled, history, axis, layout))
-    return panel, replace(form, covariates=beside.columns)
+    if beside is not None and history is not None:
+        panel = replace(panel, covariates=beside.panel(filled, history, axis, layout))
+        form = replace(form, covariates=beside.columns)
+    if len(channels) > 1:
+        panel = interleave(panel, [each.values for each in channels], form)
+    return panel, form
 
 
 def history_rows(
-    values: np.ndarray, layout: Layout, *, ends: bool, some: bool = True
+    targets: list[np.ndarray], layout: Layout, *, ends: bool, some: bool = True
 ) -> np.ndarray:
     """Return which rows are history: where it ``ends`` with the newest value, those up to it.
 
     Of a series without a value all rows are, or with ``some=False`` none.
     """
+    row = np.arange(len(layout.times))
     if not ends:
-        return np.ones(len(values), dtype=bool)
-    row = np.arange(len(values))
-    newest = np.maximum.reduceat(np.where(np.isnan(values), -1, row), layout.indptr[:-1])
+        return np.ones(len(row), dtype=bool)
+    missing = np.logical_and.reduce([np.isnan(values) for values in targets])
+    newest = np.maximum.reduceat(np.where(missing, -1, row), layout.indptr[:-1])
     if some:
         newest = np.where(newest < 0, layout.indptr[1:] - 1, newest)
     return row <= np.repeat(newest, np.diff(layout.indptr))
@@ -171,14 +181,27 @@ def called(name: Any, nameless: str, *, upper: bool = False) -> str:
     return text[0].upper() + text[1:] if upper else text
 
 
-def arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.ndarray | None]:
-    """Return the layout, the target and the weights in its order."""
+def target_labels(form: FrameFormat) -> list[str]:
+    """Return how messages call each target of a frame, at the start of a sentence."""
+    return [called(name, "the target", upper=True) for name in _target_names(form)]
+
+
+def _target_names(form: FrameFormat) -> tuple[Any, ...]:
+    return form.targets or (form.target_name,)
+
+
+def arrange(source: Source, stamps: Stamps) -> tuple[Layout, list[np.ndarray], np.ndarray | None]:
+    """Return the layout, the targets and the weights in its order."""
     if isinstance(source.values, pd.DataFrame):
         layout, values = _arrange_wide(source.values, stamps)
-        return layout, values, None
-    name = source.format.target_name
-    values = read_numbers(source.values, called(name, "the values", upper=True))
-    single = "y" if name is None else name
+        return layout, [values], None
+    names = _target_names(source.format)
+    columns = source.targets or {names[0]: source.values}
+    targets = [
+        read_numbers(column, called(name, "the values", upper=True))
+        for name, column in columns.items()
+    ]
+    single = "y" if names[0] is None else names[0]
     id_name = called(source.format.id_name, "the index")
     layout = lay_out(source.ids, id_name, stamps.times, stamps.bare, single)
     if source.format.kind == "indexed":
@@ -200,7 +223,7 @@ def arrange(source: Source, stamps: Stamps) -> tuple[Layout, np.ndarray, np.ndar
                 f"Weights in column {source.weights.name!r} must not all be 0. Give those rows weight "
                 "that the training should learn from, or leave out weight_col."
             )
-    return layout, _read_only(layout.arrange(values)), weights
+    return layout, [_read_only(layout.arrange(values)) for values in targets], weights
 
 
 def _arrange_wide(df: pd.DataFrame, stamps: Stamps) -> tuple[Layout, np.ndarray]:
@@ -258,24 +281,30 @@ def check_values(values: np.ndarray, layout: Layout, axis: TimeAxis, name: str) 
 
 
 def missing_notes(
-    filled: Filled, layout: Layout, axis: TimeAxis, name: str, *, missing: bool
+    channels: list[Filled], names: list[str], layout: Layout, axis: TimeAxis, *, missing: list[bool]
 ) -> list[str]:
     """Return what the user should know of missing rows and values."""
     notes = []
-    if filled.gap_steps:
+    gaps = channels[0]
+    if gaps.gap_steps:
         notes.append(
-            f"{filled.gap_steps} steps have no row, the first before {layout.where(filled.first_gap, axis)}."
+            f"{gaps.gap_steps} steps have no row, the first before {layout.where(gaps.first_gap, axis)}."
         )
-    unknown = np.isnan(filled.given) if missing else np.zeros(0, dtype=bool)
-    count = int(np.count_nonzero(unknown))
-    if count:
+    for filled, name, some in zip(channels, names, missing, strict=True):
+        if not some:
+            continue
+        unknown = np.isnan(filled.given)
+        count = int(np.count_nonzero(unknown))
+        if not count:
+            continue
         row = int(unknown.argmax())
         notes.append(f"{name} has {count} missing values, the first for {layout.where(row, axis)}.")
         per_series = np.add.reduceat(unknown, layout.indptr[:-1])
         empty = np.flatnonzero(per_series == layout_lengths(layout))
         if empty.size:
+            where = f" in {name[0].lower()}{name[1:]}" if len(channels) > 1 else ""
             notes.append(
-                f"Series {layout.ids[empty[0]]!r} has no value at all ({empty.size} such series)."
+                f"Series {layout.ids[empty[0]]!r} has no value at all{where} ({empty.size} such series)."
             )
     if notes:
         notes.append("These steps are masked, not filled in.")

@@ -48,6 +48,8 @@ class Source:
         Importance of each row.
     beside : dict of str to Series of shape (rows,), optional
         Covariates by name.
+    targets : dict of str to Series of shape (rows,), optional
+        The targets by name where they were asked for as a list; ``values`` is the first of them.
     """
 
     format: FrameFormat
@@ -56,6 +58,7 @@ class Source:
     ids: pd.Series | None = None
     weights: pd.Series | None = None
     beside: Mapping[Any, pd.Series] = field(default_factory=dict)
+    targets: Mapping[Any, pd.Series] = field(default_factory=dict)
 
 
 def open_source(
@@ -74,26 +77,58 @@ def open_source(
     """
     beside = {} if beside is None else beside
     taken = {*beside} if weight_col is None else {weight_col, *beside}
-    if isinstance(target_col, (list, tuple)) or isinstance(id_col, (list, tuple)):
+    if isinstance(id_col, (list, tuple)):
         raise DataError(
-            "'id_col' and 'target_col' must each name one column. "
-            f"Got id_col={id_col!r}, target_col={target_col!r}. Join the ids into one column, or pass a wide frame."
+            f"'id_col' must name one column. Got {id_col!r}. Join the ids into one column, or pass a wide frame."
         )
     if like is not None:
         id_col = like.id_name if like.kind == "long" and like.has_ids else id_col
         time_col = like.time_name if like.kind == "long" and not like.time_in_index else time_col
-        target_col = like.target_name if like.kind in {"long", "indexed"} else target_col
+        if like.kind in {"long", "indexed"}:
+            target_col = list(like.targets) or like.target_name
+    targets = []
+    if isinstance(target_col, (list, tuple)):
+        targets = _joint_targets(df, list(target_col), {*taken, id_col, time_col})
+        target_col, taken = targets[0], taken | set(targets[1:])
     if isinstance(df, pd.Series):
         source = _from_series(df, weight_col)
     elif isinstance(df, pd.DataFrame) and isinstance(df.index, pd.MultiIndex):
         source = _from_multiindex(df, time_col, target_col, weight_col, taken)
     else:
         source = _from_table(df, id_col, time_col, target_col, weight_col, taken, like)
+    if targets:
+        source = _with_targets(df, source, targets)
     if like is not None and _shape(source.format) != _shape(like):
         raise DataError(
             f"df must be of the kind that was fitted, {_text(like)}. Got {_text(source.format)}."
         )
     return replace(source, beside=_beside(df, source, weight_col, beside)) if beside else source
+
+
+def _joint_targets(df: Any, targets: list[Any], others: set[Any]) -> list[Any]:
+    """Return the targets of a list; the frame can have them, and each is a column of its own."""
+    if isinstance(df, pd.Series):
+        raise DataError(
+            f"target_col as a list needs a frame with a column for each target. Got {targets!r} and a Series. "
+            "Pass the frame, or leave out target_col."
+        )
+    twice = [name for i, name in enumerate(targets) if name in targets[:i] or name in others]
+    if not targets or twice:
+        raise DataError(
+            "target_col as a list must name at least one column, each once and for nothing else. Got "
+            f"{targets!r}{f', {twice[0]!r} more than once' if twice else ''}. Name each target once."
+        )
+    return targets
+
+
+def _with_targets(df: Any, source: Source, targets: list[Any]) -> Source:
+    """Return the source with all targets, which it was opened with the first of."""
+    table = open_table(df)
+    for name in targets:
+        if name not in table.kinds:
+            raise missing_column("target_col", name, list(table.kinds))
+    form = replace(source.format, target_name=None, targets=tuple(targets))
+    return replace(source, format=form, targets={name: table.column(name) for name in targets})
 
 
 def _beside(
@@ -109,7 +144,7 @@ def _beside(
         )
     table = open_table(df)
     for name, parameter in beside.items():
-        if name in {form.id_name, form.time_name, form.target_name, weight_col}:
+        if name in {form.id_name, form.time_name, form.target_name, *form.targets, weight_col}:
             raise DataError(
                 f"A covariate must be a column beside series, time, target and weights. Got {name!r} ({parameter}). "
                 "Leave it out there, or copy it to a column of its own."
@@ -124,7 +159,8 @@ def _shape(kind: FrameFormat) -> tuple[str, bool, bool]:
 
 
 def _text(kind: FrameFormat) -> str:
-    names = [name for name in (kind.id_name, kind.time_name, kind.target_name) if name is not None]
+    named = (kind.id_name, kind.time_name, kind.target_name, *kind.targets)
+    names = [name for name in named if name is not None]
     return _KINDS[kind.kind].format(names=names)
 
 

@@ -24,6 +24,7 @@ from tsrnn.inspection.findings import Finding, find, remembered
 from tsrnn.inspection.gradients import EXACT, gradient_by_lag, spread_lags
 from tsrnn.inspection.weights import spectra
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.windows import of_channels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,9 +167,11 @@ def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> tuple[Tens
 
     Of shape (series, step, feature) and (series, static); None where the initial state is made of nothing.
     """
+    channels = network.plan.channels
     observed = (~reading.rows[:, network.plan.look_back :].isnan()).sum(1)
-    fullest = torch.argsort(observed, descending=True, stable=True)[:most]
-    chosen = reading[fullest.clone()]
+    together = observed.reshape(-1, channels).sum(1)
+    fullest = torch.argsort(together, descending=True, stable=True)[:most]
+    chosen = reading[torch.from_numpy(of_channels(fullest.numpy(), channels)).clone()]
     values = chosen.rows.clone()  # rows of inference mode can't take part in autograd
     steps = values.shape[1] - network.plan.look_back
     values = values[:, steps % network.plan.patch :]
@@ -177,7 +180,7 @@ def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> tuple[Tens
     positions = network.positions(values.shape[1] - network.plan.look_back)
     columns = network.encode(covariates)
     said = network.features(represented, scale, positions, columns)
-    static = network.initial_inputs(columns)
+    said, static = network.together(said, network.initial_inputs(columns))
     return said.clone().double(), None if static is None else static.clone().double()
 
 

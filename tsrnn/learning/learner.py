@@ -29,6 +29,7 @@ __all__ = ["Learned", "Learner", "start_from_reference"]
 START_SAMPLES = 4096
 START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 VALIDATION_PATHS = 48
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned, beside the mixture of references
 
 Notify = Callable[[int, dict[str, float]], None]
 
@@ -89,6 +90,10 @@ class Learner:
         best_step, share, history = self._choose(
             network, sampler, validation, clock.share(2), notify
         )
+        if (
+            panel.channels > 1
+        ):  # their correlation is read off all origins, which takes no rolling on
+            validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split)
         members = self._members(panel, best_step, share, correction, clock)
@@ -115,11 +120,12 @@ class Learner:
             at_end=self.network.loss_at == "last",
         )
 
-    def _validation(self, panel: Panel, split: Split) -> Validation:
-        rolled = self.network.conditional and len(split.validation) > 64
+    def _validation(self, panel: Panel, split: Split, every: int | None = None) -> Validation:
+        if every is None:  # rolling on takes time
+            every = 8 if self.network.conditional and len(split.validation) > 64 else 1
         return Validation(
             panel,
-            split.validation[:: 8 if rolled else 1],
+            split.validation.thinned(every, panel.channels),
             split.choose,
             horizon=self.data.horizon,
             context=self.data.context,
@@ -138,26 +144,31 @@ class Learner:
     ) -> tuple[int, float, list[dict[str, float]]]:
         """Train to the best step, and keep the share of what was learned that can't be luck.
 
-        The share is 1 - 1 / evidence², where evidence is the improvement on validation in standard errors
-        (James and Stein 1961, positive part): none of it up to one standard error, all of it far beyond.
+        What was learned is mixed with the mixture of references that follows track records, by the share
+        that forecasts best; of this, 1 - 1 / evidence² is kept, where evidence is the improvement on
+        validation in standard errors (James and Stein 1961, positive part): none of it up to one standard
+        error, all of it far beyond.
         """
         from tsrnn.learning.training import fit_network  # loads lightning
 
+        network.head.share.fill_(0.0)
         start = copy.deepcopy(network.state_dict())
         before = validation.losses(network) if validation else None
+        network.head.share.fill_(1.0)
         plan = replace(self.training, max_time=max_time)
         if before is None:  # nothing to choose by: a short training, the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
         result = fit_network(
             network, sampler, plan, validate=validation if validation else None, notify=notify
         )
-        if before is None or not result.best_step:
+        if before is None:
             return result.best_step, 1.0, result.history
-        evidence = validation.evidence(before, validation.losses(network))
-        if evidence <= 1:
+        share, after = _best_share(network, validation)
+        evidence = validation.evidence(before, after)
+        if evidence <= 1 or not result.best_step:
             network.load_state_dict(start)
             return 0, 0.0, result.history
-        share = 1 - evidence**-2
+        share *= 1 - evidence**-2
         network.head.share.fill_(share)
         return result.best_step, share, result.history
 
@@ -191,11 +202,21 @@ class Learner:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
                 fit_network(network, sampler, plan, validate=None, notify=_ignore)
-                network.head.share.fill_(share)
+            network.head.share.fill_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)
         return members
+
+
+def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:
+    """Return which share of what was learned forecasts best, and its losses."""
+    losses = {}
+    for share in SHARES:
+        network.head.share.fill_(share)
+        losses[share] = validation.losses(network)
+    best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
+    return best, losses[best]
 
 
 class _Clock:
@@ -244,6 +265,7 @@ def start_from_reference(
         references.flatten(0, 1)[chosen],
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         importance.flatten(0, 1)[chosen],
+        network.track_record(represented, scale, positions).flatten(0, 1)[chosen],
     )
     network.output.calibrate(residual)
 

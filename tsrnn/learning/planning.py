@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tsrnn.calendars.features import choose_features
 from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.frames.covariates import CovariateColumn, CovariateColumns
 from tsrnn.learning.seasonality import detect_seasons
@@ -42,6 +43,8 @@ class DataPlan:
         Optimiser steps at most.
     batch : int
         Windows of one step.
+    calendar : tuple of str
+        Features of the stamps; see :mod:`tsrnn.calendars.features`.
     """
 
     horizon: int
@@ -51,6 +54,7 @@ class DataPlan:
     representation: str
     steps: int
     batch: int
+    calendar: tuple[str, ...] = ()
 
     @property
     def log(self) -> bool:
@@ -75,7 +79,8 @@ class DataPlan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DataPlan:
         """Undo :meth:`to_dict`."""
-        return cls(**{**values, "seasons": tuple(values["seasons"])})
+        read = {name: tuple(values.get(name, ())) for name in ("seasons", "calendar")}
+        return cls(**{**values, **read})
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Wishes(Protocol):
     output: str
     max_steps: int
     batch_size: int
+    calendar_features: Any
 
 
 def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
@@ -120,25 +126,34 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     rows = int(panel.lengths.sum())
     steps = min(wishes.max_steps, max(200, int(20 * np.sqrt(rows / patch))))
     batch = min(wishes.batch_size, max(8, rows // (2 * patch * max(1, context // patch // 16))))
-    return DataPlan(horizon, seasons, patch, context, representation, steps, batch)
+    features = wishes.calendar_features
+    features = choose_features(panel, seasons) if features == "auto" else tuple(features or ())
+    return DataPlan(horizon, seasons, patch, context, representation, steps, batch, features)
 
 
-def plan_covariates(panel: Panel, columns: CovariateColumns) -> CovariatePlan | None:
-    """Return which covariates a network reads, and the categories that the panel shows of each."""
+def plan_covariates(
+    panel: Panel, columns: CovariateColumns, *, one_hot: bool
+) -> CovariatePlan | None:
+    """Return which covariates a network reads, and the categories that the panel shows of each.
+
+    What the panel has beyond the ``columns`` are features of its stamps: numbers.
+    """
     if panel.covariates is None:
         return None
 
     def shown(kind: tuple[CovariateColumn, ...], rows: np.ndarray) -> tuple[Column, ...]:
-        return tuple(
+        named: list[Column] = [
             None if column.categories is None else _codes(rows[:, i])
             for i, column in enumerate(kind)
-        )
+        ]
+        return (*named, *(None,) * (rows.shape[1] - len(kind)))
 
     given = panel.covariates
     return CovariatePlan(
         shown(columns.future, given.future),
         shown(columns.past, given.past),
         shown(columns.static, given.static),
+        one_hot=one_hot,
     )
 
 
@@ -267,9 +282,9 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
             f"learning needs at least 3 rows. Give longer series."
         )
     test = np.flatnonzero(choose < lengths)
-    return Split(
-        train, choose, _validation_origins(train, choose, horizon), Origins(test, choose[test])
-    )
+    every = panel.channels
+    origins = _validation_origins(train[::every], choose[::every], horizon)
+    return Split(train, choose, origins.of_channels(every), Origins(test, choose[test]))
 
 
 def _rows_that_choose(lengths: np.ndarray, horizon: int) -> np.ndarray:

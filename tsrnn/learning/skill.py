@@ -11,6 +11,7 @@ import pandas as pd
 
 from tsrnn.exceptions import SkillWarning, warn
 from tsrnn.metrics import coverage, mae, rmse, smape
+from tsrnn.metrics.pairing import average
 from tsrnn.metrics.significance import NAIVE_METHODS, best_naive, diebold_mariano, verdict
 from tsrnn.panel import Panel
 from tsrnn.references import panel_outlook, panel_scale
@@ -36,6 +37,8 @@ class Skill:
         Diebold-Mariano test against the best naive forecast; NaN where there are too few series.
     n_steps : int
         Forecast steps that were compared.
+    by_target : pandas.DataFrame, optional
+        Mean absolute scaled error by target (rows) and method (columns), where there are several.
     """
 
     scores: pd.DataFrame
@@ -44,6 +47,7 @@ class Skill:
     beats_naive: bool
     p_value: float
     n_steps: int
+    by_target: pd.DataFrame | None = None
 
     def __str__(self) -> str:
         return f"{self.verdict}\n{self.scores.round(4).to_string()}"
@@ -57,6 +61,7 @@ class Skill:
             "beats_naive": self.beats_naive,
             "p_value": self.p_value,
             "n_steps": self.n_steps,
+            "by_target": None if self.by_target is None else self.by_target.to_dict("split"),
         }
 
     @classmethod
@@ -64,6 +69,9 @@ class Skill:
         """Undo :meth:`to_dict`."""
         frames = {name: pd.DataFrame(**values[name]) for name in ("scores", "by_horizon")}
         frames["by_horizon"].index.name = "step"
+        if values.get("by_target") is not None:
+            frames["by_target"] = pd.DataFrame(**values["by_target"])
+            frames["by_target"].index.name = "target"
         return cls(**{**values, **frames})
 
 
@@ -126,6 +134,11 @@ def judge(
         warnings.simplefilter("ignore", RuntimeWarning)  # a step ahead that no series knows
         by_horizon = pd.DataFrame({name: np.nanmean(e, axis=0) for name, e in scaled.items()})
     by_horizon.index = pd.RangeIndex(1, horizon + 1, name="step")
+    by_target = None
+    if panel.channels > 1:
+        target = past.ids.get_level_values(-1).rename("target")
+        by_target = pd.DataFrame({name: average(e, 1) for name, e in scaled.items()}, index=target)
+        by_target = by_target.groupby("target", sort=False).mean()
     return Skill(
         scores,
         by_horizon,
@@ -133,6 +146,7 @@ def judge(
         bool(scores[metric]["model"] < scores[metric][best]),
         float(p_value),
         n_steps,
+        by_target,
     )
 
 

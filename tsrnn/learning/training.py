@@ -240,10 +240,11 @@ class _Batches:
             self.sampler = sampler.with_context(chunk)
             self.lanes = walk_lanes(
                 sampler.stop,
-                lanes=plan.batch_size,
+                lanes=sampler.things(plan.batch_size),
                 chunk=chunk,
                 patch=sampler.patch,
                 rng=self.rng,
+                channels=sampler.panel.channels,
             )
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.metrics.pairing import average
+from tsrnn.nn.joint import channel_factor
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
@@ -17,7 +18,7 @@ from tsrnn.panel import Panel
 from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Correction", "Validation", "calibrate", "correct"]
+__all__ = ["Correction", "Validation", "calibrate", "conformal_widening", "correct"]
 
 PIT_GRID = 201
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
@@ -55,13 +56,16 @@ class Validation:
     ) -> None:
         observed = np.concatenate([[0], np.cumsum(~np.isnan(panel.values))])
         first = panel.indptr[origins.series]
-        origins = origins[observed[first + origins.known] > observed[first]]  # something to go by
+        seen = observed[first + origins.known] > observed[first]  # something to go by
+        whole = seen.reshape(-1, panel.channels).any(1).repeat(panel.channels)
+        origins, seen = origins[whole], seen[whole]
         self.panel, self.origins, self.stop = panel, origins, stop
         self.horizon, self.context = horizon, context
         self.probabilities, self.forecasting = probabilities, forecasting
         self.truth = gather_rows(
             panel.values, panel.indptr, origins.series, origins.known, stop[origins.series], horizon
         )
+        self.truth[~seen] = np.nan
         scale = panel_scale(panel.take_rows(np.zeros_like(stop), stop), season)
         self.scale = np.where(scale > 0, scale, 1.0)[origins.series]
 
@@ -93,7 +97,7 @@ class Validation:
         ``COMMON`` of the loss. A single series over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
-        groups = (self.origins.series, self.stretch)
+        groups = (self.origins.series // self.panel.channels, self.stretch)
         errors = [_clustered_error(gain, group) for group in groups]
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
@@ -134,12 +138,15 @@ class Correction:
     ----------
     widening : Tensor of shape (level,) or None
         Factor on the distance of each trained quantile from the median; None without quantiles.
-    path_factor : Tensor of shape (horizon, horizon)
-        Cholesky factor of the copula of paths.
+    path_factor : Tensor of shape (horizon, horizon) or None
+        Cholesky factor of the copula of paths; None for a network that rolls on by its own samples.
+    channel_factor : Tensor of shape (channel, channel)
+        The same over channels that share a state.
     """
 
     widening: Tensor | None
-    path_factor: Tensor
+    path_factor: Tensor | None
+    channel_factor: Tensor
 
 
 @torch.no_grad()
@@ -154,28 +161,36 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     Returns
     -------
     Correction or None
-        What was corrected, for other networks trained alike; None for a network that rolls on and
-        draws its own paths.
+        What was corrected, for other networks trained alike; None for a network of one channel that
+        rolls on and draws its own paths.
     """
-    if network.plan.conditional and validation.horizon > 1:
+    plan = network.plan
+    rolls = plan.conditional and validation.horizon > 1
+    if rolls and plan.channels == 1:
         return None
     reading = validation.reading(network)
     head = network.say(reading.rows, reading.state, reading.covariates)
-    truth = torch.from_numpy(validation.truth)
+    truth = torch.from_numpy(validation.truth)[:, : plan.horizon]
     widening = None
-    if isinstance(network.output, QuantileOutput):
+    if isinstance(network.output, QuantileOutput) and not rolls:
         error = network.relative_target(truth, head) - head.location
         stretches = len(np.unique(validation.stretch))
         share = (stretches - 1) / (stretches + 3)
         trained = network.output.trained(head)
-        widening = _widening(network.output, error, trained, head.location) ** share
+        widening = conformal_widening(network.output, error, trained, head.location) ** share
         network.output.widen(widening)
     grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
     curve = network.quantiles(head, grid[None, None, :]).contiguous()
     below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
     probability = grid[below.clamp(0, PIT_GRID - 1)]
-    network.path_factor.copy_(copula_factor(probability.masked_fill(truth.isnan(), torch.nan)))
-    return Correction(widening, network.path_factor)
+    probability = probability.masked_fill(truth.isnan(), torch.nan)
+    if not rolls:
+        network.path_factor.copy_(copula_factor(probability))
+    if plan.channels > 1:
+        known = probability[:, :1] if rolls else probability  # later steps depend on the path
+        by_channel = known.unflatten(0, (-1, plan.channels))
+        network.channel_factor.copy_(channel_factor(by_channel))
+    return Correction(widening, None if rolls else network.path_factor, network.channel_factor)
 
 
 @torch.no_grad()
@@ -183,10 +198,14 @@ def correct(network: ForecastNetwork, correction: Correction) -> None:
     """Give a network the spreads and the copula that were right for one trained alike."""
     if correction.widening is not None and isinstance(network.output, QuantileOutput):
         network.output.widen(correction.widening)
-    network.path_factor.copy_(correction.path_factor)
+    if correction.path_factor is not None:
+        network.path_factor.copy_(correction.path_factor)
+    network.channel_factor.copy_(correction.channel_factor)
 
 
-def _widening(output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor) -> Tensor:
+def conformal_widening(
+    output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor
+) -> Tensor:
     """Return the factor on the distance of each quantile from the median that validation asks for."""
     offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
     ratio = error.unsqueeze(-1) / offset

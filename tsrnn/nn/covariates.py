@@ -32,21 +32,23 @@ class CovariatePlan:
     ----------
     future, past, static : tuple of None or tuple of int
         Known in advance; known up to now; constant for each series.
+    one_hot : bool
+        Categories as one-hot codes instead of embeddings that are learned.
     """
 
     future: tuple[Column, ...] = ()
     past: tuple[Column, ...] = ()
     static: tuple[Column, ...] = ()
+    one_hot: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CovariatePlan:
         """Return the plan of plain values."""
-        return cls(
-            **{
-                name: tuple(None if codes is None else tuple(codes) for codes in columns)
-                for name, columns in values.items()
-            }
-        )
+        kinds = {
+            name: tuple(None if codes is None else tuple(codes) for codes in values[name])
+            for name in ("future", "past", "static")
+        }
+        return cls(**kinds, one_hot=bool(values.get("one_hot", False)))
 
 
 class Covariates(NamedTuple):
@@ -108,23 +110,25 @@ class ColumnEncoder(nn.Module):
     ----------
     columns : tuple of None or tuple of int
         None for numbers, else the codes of the known categories, ascending.
+    one_hot : bool
+        An input for each category instead of an embedding.
     """
 
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, columns: tuple[Column, ...]) -> None:
+    def __init__(self, columns: tuple[Column, ...], *, one_hot: bool = False) -> None:
         super().__init__()
         self.numbers = [i for i, codes in enumerate(columns) if codes is None]
         known = {i: codes for i, codes in enumerate(columns) if codes is not None}
         self.categories = list(known)
-        widths = [_width(len(codes)) for codes in known.values()]
+        widths = [len(codes) if one_hot else _width(len(codes)) for codes in known.values()]
         self.size = len(self.numbers) + sum(widths)
         self.register_buffer("centre", torch.zeros(len(self.numbers), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(len(self.numbers), dtype=torch.float64))
         self.codes = tuple(known.values())
         self.tables = nn.ModuleList(
-            nn.Embedding(len(codes) + 1, width, padding_idx=0)
+            _OneHot(width) if one_hot else nn.Embedding(len(codes) + 1, width, padding_idx=0)
             for codes, width in zip(self.codes, widths, strict=True)
         )
 
@@ -170,6 +174,18 @@ class ColumnEncoder(nn.Module):
         return self.size + len(self.numbers)
 
 
+class _OneHot(nn.Module):
+    """Codes from 1 as unit vectors, 0 as the zero vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, index: Tensor) -> Tensor:
+        unit: Tensor = nn.functional.one_hot(index, self.width + 1)[..., 1:].float()
+        return unit
+
+
 class Encoded(NamedTuple):
     """Covariates as inputs, NaN where a number is missing.
 
@@ -196,9 +212,9 @@ class CovariateInputs(nn.Module):
         self.patch = patch
         self.horizon = horizon
         self.known = len(plan.future)
-        self.future = ColumnEncoder(plan.future)
-        self.past = ColumnEncoder(plan.past)
-        self.static = ColumnEncoder(plan.static)
+        self.future = ColumnEncoder(plan.future, one_hot=plan.one_hot)
+        self.past = ColumnEncoder(plan.past, one_hot=plan.one_hot)
+        self.static = ColumnEncoder(plan.static, one_hot=plan.one_hot)
         by_row = self.future.complete_size + self.past.complete_size
         self.size = patch * by_row + self.static.complete_size
 

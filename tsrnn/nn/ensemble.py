@@ -34,6 +34,10 @@ class Network(Protocol):
     def path_factor(self) -> Tensor:
         """Cholesky factor of the copula of paths."""
 
+    @property
+    def channel_factor(self) -> Tensor:
+        """The same over channels that share a state."""
+
     def read(
         self,
         values: Tensor,
@@ -108,6 +112,11 @@ class NetworkEnsemble(nn.Module):
     def path_factor(self) -> Tensor:
         """Cholesky factor of the copula that joins the margins to paths, common to all members."""
         return self._networks[0].path_factor
+
+    @property
+    def channel_factor(self) -> Tensor:
+        """The same over channels that share a state."""
+        return self._networks[0].channel_factor
 
     @property
     def share(self) -> float:

@@ -23,6 +23,7 @@ from tsrnn.nn.decoders import (
 )
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.inputs import causal_features, feature_count, newest_rows
+from tsrnn.nn.joint import Channels
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.reference import reference_forecasts, reference_names
@@ -36,6 +37,7 @@ from tsrnn.nn.scaling import (
     restore,
     safe_ratio,
 )
+from tsrnn.nn.track_record import track_record
 
 __all__ = ["ForecastNetwork"]
 
@@ -58,7 +60,8 @@ class ForecastNetwork(nn.Module):
 
     All methods take rows of raw values, float64, NaN where nothing was observed, of which the first
     ``plan.look_back`` only serve as the past of the others, and with ``plan.covariates`` the covariates
-    of these rows.
+    of these rows. With ``plan.channels``, neighbours in a batch are channels that share their state, which
+    is handed around once for each of them.
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ class ForecastNetwork(nn.Module):
     """
 
     path_factor: Tensor
+    channel_factor: Tensor
+    channels: Channels | None
     covariates: CovariateInputs | None
     response: FutureResponse | None
     head: MixtureHead
@@ -78,15 +83,21 @@ class ForecastNetwork(nn.Module):
         super().__init__()
         self.plan = plan
         features = feature_count(plan)
-        self.covariates = self.response = None
+        read = plan.channels * features
+        self.channels = self.covariates = self.response = None
+        named = 0
+        if plan.channels > 1:
+            self.channels = Channels(plan.channels, plan.encoder.output_size)
+            named = plan.channels
         if plan.covariates is not None:
             inputs = CovariateInputs(plan.covariates, patch=plan.patch, horizon=plan.horizon)
             self.covariates = inputs
             features += inputs.size
+            read += inputs.size
             if plan.covariates.future:
                 self.response = FutureResponse(
                     inputs.future,
-                    inner_size=plan.encoder.output_size + features,
+                    inner_size=plan.encoder.output_size + features + named,
                     hidden_size=plan.encoder.hidden_size,
                     horizon=plan.horizon,
                     seasons=plan.seasons,
@@ -95,14 +106,14 @@ class ForecastNetwork(nn.Module):
         if self.covariates is not None and plan.encoder.initial_state == "static":
             static_size = self.covariates.static.complete_size
         self.encoder = RecurrentEncoder(
-            features,
+            read,
             plan.encoder,
             static_size=static_size,
             custom_cells=custom_cells,
         )
         sizes = HeadSizes(
             state=plan.encoder.output_size,
-            features=features,
+            features=features + named,
             response=0 if self.response is None else RESPONSES,
             hidden=plan.encoder.hidden_size,
             horizon=plan.horizon,
@@ -111,8 +122,9 @@ class ForecastNetwork(nn.Module):
         )
         self.head = make_head(plan, sizes)
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
-        # Cholesky factor of the copula that joins the margins of a direct forecast to paths
+        # Cholesky factors of the copula that joins the margins to paths: over steps, over channels
         self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
+        self.register_buffer("channel_factor", torch.eye(plan.channels, dtype=torch.float64))
 
     @classmethod
     def build(
@@ -133,11 +145,14 @@ class ForecastNetwork(nn.Module):
         for block in (network.covariates, network.response):
             if block is not None:
                 block.initialise(generator)
+        if network.channels is not None:
+            network.channels.initialise()
         network._take_missing_as_average()
         with torch.device("cpu"):
             fresh = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         network.output.load_state_dict(fresh.state_dict())
         network.path_factor.copy_(torch.eye(plan.horizon))
+        network.channel_factor.copy_(torch.eye(plan.channels))
         return network.eval()  # training switches its own way of computing on
 
     @torch.no_grad()
@@ -146,10 +161,10 @@ class ForecastNetwork(nn.Module):
         if self.covariates is None:
             return
         flags = torch.nonzero(self.covariates.flags).squeeze(1)
-        flags += self.encoder.input_size - self.covariates.size  # behind those of the target
-        said = self.plan.encoder.output_size
+        behind = self.encoder.input_size - self.covariates.size  # those of the targets
         for weight in self.encoder.input_weights():
-            weight[..., flags] = 0.0
+            weight[..., behind + flags] = 0.0
+        said = self.plan.encoder.output_size + feature_count(self.plan)
         self.head.ignore(said + flags)
         if self.response is not None:
             self.response.hidden.weight[:, said + flags] = 0.0
@@ -199,6 +214,11 @@ class ForecastNetwork(nn.Module):
         moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
         relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
         return torch.stack(relative, -2).nan_to_num(0.0)
+
+    def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
+        """Return how well each reference did lately, shape (batch, position, reference)."""
+        plan = self.plan
+        return track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
 
     def encode(self, covariates: Covariates | None) -> Encoded | None:
         """Return covariates as inputs; None where the network has none."""
@@ -259,7 +279,7 @@ class ForecastNetwork(nn.Module):
         hidden = said
         if not self.plan.is_causal:
             steps = torch.tensor([said.shape[1] - 1], device=said.device)
-            hidden = _newest_output(after)
+            hidden = self._newest(after)
         elif steps is not None:
             hidden = said[:, steps]
         memory = self._memory(said, state, fresh, steps)
@@ -325,10 +345,9 @@ class ForecastNetwork(nn.Module):
     ) -> tuple[Tensor, State]:
         """Return what the encoder says at every step, and the state: with attention what it keeps, too."""
         if not self.head.slots:
-            hidden, after = self.encoder(features, state, generator, static)
-            return hidden, after
+            return self._encoded(features, state, generator, static)
         own, kept = (None, None) if state is None else (state[:-2], state[-2:])
-        hidden, after = self.encoder(features, own, generator, static)
+        hidden, after = self._encoded(features, own, generator, static)
         return hidden, (*after, *remember(kept, hidden, self.head.slots))
 
     def read(
@@ -473,6 +492,40 @@ class ForecastNetwork(nn.Module):
             return None
         return self.covariates.static.complete(columns.static)
 
+    def _encoded(
+        self,
+        features: Tensor,
+        state: State | None = None,
+        generator: torch.Generator | None = None,
+        static: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read features at every position; return the state there as each row sees it, and the last one."""
+        if self.channels is None:
+            read: tuple[Tensor, State] = self.encoder(features, state, generator, static)
+            return read
+        count = self.plan.channels
+        if state is not None:
+            state = tuple(part[:, ::count].contiguous() for part in state)
+        together, static = self.together(features, static)
+        hidden, state = self.encoder(together, state, generator, static)
+        return self.channels.each(hidden), tuple(part.repeat_interleave(count, 1) for part in state)
+
+    def together(self, features: Tensor, static: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return what the encoder reads and its initial state is made of: of channels, side by side."""
+        if self.channels is None:
+            return features, static
+        own = feature_count(self.plan)
+        common = features[..., own:] if features.shape[-1] > own else None
+        static = None if static is None else static[:: self.plan.channels]
+        return self.channels.together(features[..., :own], common), static
+
+    def _newest(self, state: State) -> Tensor:
+        """Return what the encoder says at the newest step, as each row sees it, (batch, 1, output)."""
+        hidden = state[0][-1].unsqueeze(1)
+        return (
+            hidden if self.channels is None else self.channels.each(hidden[:: self.plan.channels])
+        )
+
     def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Rows:
         rows = self.plan.look_back + self.plan.patch
         represented, scale = self.represent(values[:, -rows:])
@@ -489,22 +542,23 @@ class ForecastNetwork(nn.Module):
 
     def _inputs_at_newest(self, state: State, newest: _Rows) -> HeadInputs:
         memory = recall(*state[-2:]) if self.head.slots else None
-        return self._head_inputs(_newest_output(state), newest, memory)
+        return self._head_inputs(self._newest(state), newest, memory)
 
     def _head_inputs(
         self, hidden: Tensor, at: _Rows, memory: tuple[Tensor, Tensor] | None
     ) -> HeadInputs:
         positions, scale = at.positions, at.scale
+        features = at.features if self.channels is None else self.channels.named(at.features)
         rows = response = None
         if self.response is not None and at.columns is not None:
             rows = self.response.rows(at.columns.future, positions)
-            response = self.response(torch.cat([hidden, at.features], -1), rows)
+            response = self.response(torch.cat([hidden, features], -1), rows)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
-        return HeadInputs(
+        inputs = HeadInputs(
             hidden,
-            at.features,
+            features,
             self.relative_references(at.represented, scale, positions),
             torch.stack([last.clamp(-FARTHEST, FARTHEST), observed.to(last.dtype)], -1),
             anchor,
@@ -513,6 +567,9 @@ class ForecastNetwork(nn.Module):
             response,
             *(memory or ()),
         )
+        if self.head.share >= 1:
+            return inputs
+        return inputs._replace(record=self.track_record(at.represented, scale, positions))
 
     # ---- back to the units of the data ----------------------------------------------------
 
@@ -545,8 +602,3 @@ class ForecastNetwork(nn.Module):
         With ``step``, what is said is of this step of the horizon alone: (..., 1).
         """
         return self.restore(self.output.quantile(head, probability, step), head)
-
-
-def _newest_output(state: State) -> Tensor:
-    """Return what the encoder says at the newest step, shape (batch, 1, output)."""
-    return state[0][-1].unsqueeze(1)

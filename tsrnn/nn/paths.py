@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -15,16 +17,18 @@ __all__ = ["block_paths", "copula_factor", "shift_paths", "stratified_uniforms"]
 EDGE = 1e-6
 
 
-def stratified_uniforms(paths: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Return uniforms of shape (paths, steps), one in each of ``paths`` equal strata of every step.
+def stratified_uniforms(
+    paths: int, steps: int, generator: torch.Generator, *, channels: int = 1
+) -> Tensor:
+    """Return uniforms of shape (channels, paths, steps), one in each of ``paths`` equal strata.
 
     Stratified over paths (a Latin hypercube; McKay, Beckman and Conover 1979), so that quantiles over
-    paths carry little noise; independent over steps. Drawn step by step: fewer steps are the first
-    of more.
+    paths carry little noise; independent over steps and channels. Drawn step by step: fewer steps are
+    the first of more.
     """
-    drawn = torch.rand(steps, 2, paths, generator=generator, dtype=torch.float64)
-    order, jitter = drawn[:, 0].argsort(1), drawn[:, 1]
-    return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE).T
+    drawn = torch.rand(steps, channels, 2, paths, generator=generator, dtype=torch.float64)
+    order, jitter = drawn[:, :, 0].argsort(2), drawn[:, :, 1]
+    return ((order + jitter) / paths).clamp(EDGE, 1 - EDGE).permute(1, 2, 0)
 
 
 def shift_paths(
@@ -44,8 +48,8 @@ def shift_paths(
         The newest rows, at least ``plan.look_back + 1``.
     state : tuple of Tensor
         State after the newest row.
-    noise : Tensor of shape (path, horizon)
-        Uniforms, common to all series.
+    noise : Tensor of shape (channel, path, horizon)
+        Uniforms, common to all things.
     covariates : Covariates, optional
         Of the same rows, and of the horizon after them.
 
@@ -53,12 +57,13 @@ def shift_paths(
     -------
     Tensor of shape (batch, path, horizon), float64
     """
-    paths, horizon = noise.shape
+    channels, paths, horizon = noise.shape
+    fan = _Fan(channels, paths)
     if covariates is not None:
-        covariates = covariates.newest(network.plan.look_back + 1).repeat(paths)
-    rows = values[:, -(network.plan.look_back + 1) :].repeat_interleave(paths, 0)
-    state = tuple(part.repeat_interleave(paths, 1) for part in state)
-    uniforms = noise.repeat(len(values), 1)  # (batch * path, horizon)
+        covariates = Covariates(*map(fan.out, covariates.newest(network.plan.look_back + 1)))
+    rows = fan.out(values[:, -(network.plan.look_back + 1) :])
+    state = tuple(fan.out(part, 1) for part in state)
+    uniforms = fan.rows(_across(network, noise), len(values))  # (batch * path, horizon)
     drawn = []
     head = network.say(rows, state, covariates)
     for step in range(horizon):
@@ -68,7 +73,7 @@ def shift_paths(
         if step + 1 < horizon:
             covariates = None if covariates is None else covariates.after(1)
             head, state = network.advance(rows, state, covariates)
-    return torch.stack(drawn, 1).reshape(len(values), paths, horizon)
+    return fan.back(torch.stack(drawn, 1))
 
 
 def block_paths(
@@ -91,8 +96,8 @@ def block_paths(
         The newest rows, at least ``plan.look_back + plan.patch``.
     state : tuple of Tensor
         State after the newest row.
-    noise : Tensor of shape (path, horizon)
-        Uniforms, common to all series.
+    noise : Tensor of shape (channel, path, horizon)
+        Uniforms, common to all things.
     covariates : Covariates, optional
         Of the same rows, and of the horizon after them.
 
@@ -101,26 +106,28 @@ def block_paths(
     Tensor of shape (batch, path, horizon), float64
     """
     plan = network.plan
-    paths, horizon = noise.shape
+    channels, paths, horizon = noise.shape
+    fan = _Fan(channels, paths)
 
     def of_block(start: int) -> Tensor:
-        block = noise[:, start : start + plan.horizon]
-        return block if plan.conditional else _coupled(network, block)
+        block = noise[..., start : start + plan.horizon]
+        return _across(network, block) if plan.conditional else _coupled(network, block)
 
     draw = _ancestral if plan.conditional else _joined
-    drawn = draw(network, values, state, of_block(0).unsqueeze(0), covariates)
+    first = of_block(0)
+    uniforms = first if channels == 1 else first.repeat(len(values) // channels, 1, 1)
+    drawn = draw(network, values, state, uniforms, covariates)
     while drawn.shape[2] < horizon:
         start = drawn.shape[2]
-        past = values.unsqueeze(1).expand(-1, paths, -1)
-        rows = torch.cat([past, drawn], 2).flatten(0, 1)
+        rows = torch.cat([fan.out(values), fan.flat(drawn)], 1)
         rows = newest_rows(rows, plan.look_back + plan.context)
         known = None
         if covariates is not None:
-            known = covariates.after(start).newest(rows.shape[1]).repeat(paths)
+            known = Covariates(*map(fan.out, covariates.after(start).newest(rows.shape[1])))
         state = network.read(rows, covariates=known)
-        uniforms = of_block(start).repeat(len(values), 1).unsqueeze(1)  # one path each
+        uniforms = fan.rows(of_block(start), len(values)).unsqueeze(1)  # one path each
         sample = draw(network, rows, state, uniforms, known)
-        drawn = torch.cat([drawn, sample.reshape(len(values), paths, -1)], 2)
+        drawn = torch.cat([drawn, fan.back(sample.squeeze(1))], 2)
     return drawn[:, :, :horizon]
 
 
@@ -188,9 +195,44 @@ def copula_factor(probability: Tensor) -> Tensor:
 
 
 def _coupled(network: Network, noise: Tensor) -> Tensor:
-    """Return uniforms (path, plan.horizon) joined by the network's copula."""
-    missing = network.plan.horizon - noise.shape[1]
+    """Return uniforms (channel, path, plan.horizon) joined by the network's copula."""
+    missing = network.plan.horizon - noise.shape[2]
     if missing:
-        noise = torch.cat([noise, torch.full((len(noise), missing), 0.5, dtype=noise.dtype)], 1)
-    normal = torch.special.ndtri(noise) @ network.path_factor.T
+        half = torch.full((*noise.shape[:2], missing), 0.5, dtype=noise.dtype)
+        noise = torch.cat([noise, half], 2)
+    normal = torch.special.ndtri(_across(network, noise)) @ network.path_factor.T
     return torch.special.ndtr(normal).clamp(EDGE, 1 - EDGE)
+
+
+def _across(network: Network, noise: Tensor) -> Tensor:
+    """Return uniforms (channel, path, step) correlated over channels as the network's copula says."""
+    if len(noise) == 1:
+        return noise
+    normal = torch.einsum("dc,cps->dps", network.channel_factor, torch.special.ndtri(noise))
+    return torch.special.ndtr(normal).clamp(EDGE, 1 - EDGE)
+
+
+class _Fan(NamedTuple):
+    """Rows of things and channels, (thing * channel), as rows of paths, (thing * path * channel)."""
+
+    channels: int
+    paths: int
+
+    def out(self, rows: Tensor, dim: int = 0) -> Tensor:
+        """Return each thing's rows once for every path."""
+        things = rows.unflatten(dim, (-1, self.channels)).unsqueeze(dim + 1)
+        shape = [-1] * things.dim()
+        shape[dim + 1] = self.paths
+        return things.expand(shape).flatten(dim, dim + 2)
+
+    def flat(self, drawn: Tensor) -> Tensor:
+        """Return paths (thing * channel, path, step) as rows."""
+        return drawn.unflatten(0, (-1, self.channels)).transpose(1, 2).flatten(0, 2)
+
+    def back(self, rows: Tensor) -> Tensor:
+        """Undo :meth:`flat`."""
+        return rows.unflatten(0, (-1, self.paths, self.channels)).transpose(1, 2).flatten(0, 1)
+
+    def rows(self, noise: Tensor, batch: int) -> Tensor:
+        """Return noise (channel, path, step), common to all things, as rows."""
+        return noise.transpose(0, 1).flatten(0, 1).repeat(batch // self.channels, 1)

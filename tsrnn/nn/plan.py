@@ -7,6 +7,7 @@ from typing import Any
 
 from tsrnn.nn.covariates import CovariatePlan
 from tsrnn.nn.reference import look_back
+from tsrnn.nn.track_record import REMEMBERED
 
 __all__ = ["EncoderPlan", "NetworkPlan"]
 
@@ -99,6 +100,8 @@ class NetworkPlan:
     teacher_forcing : {"scheduled", "always", "never"}
         How a decoder that is a recurrent network is trained; see
         :class:`~tsrnn.nn.decoders.teaching.Teacher`.
+    channels : int
+        Neighbouring series that share a state; see :class:`~tsrnn.nn.joint.Channels`.
     """
 
     horizon: int
@@ -115,6 +118,7 @@ class NetworkPlan:
     covariates: CovariatePlan | None = None
     loss_at: str = "every"
     teacher_forcing: str = "scheduled"
+    channels: int = 1
 
     @property
     def is_causal(self) -> bool:
@@ -142,7 +146,7 @@ class NetworkPlan:
     @property
     def look_back(self) -> int:
         """Rows before a recurrent step's patch that its inputs read."""
-        return look_back(self.seasons, self.window)
+        return look_back(self.seasons, self.window) + REMEMBERED
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""

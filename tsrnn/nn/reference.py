@@ -2,9 +2,10 @@
 
 They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 2021, Forecasting:
 Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
-longer past; for each season length the value one season ago, the same moved by the change of level,
-the average of the last seasons moved likewise, and that pattern around the newest value instead of the
-level; with the shortest season also this with drift, and the pattern around the longer mean.
+longer past, an exponentially smoothed level; for each season length the value one season ago, the same
+moved by the change of level, the average of the last seasons moved likewise, and that pattern around
+the newest value instead of the level; with the shortest season also this with drift, and the pattern
+around the longer mean.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ __all__ = ["look_back", "reference_forecasts", "reference_names"]
 
 LONG_SEASON = 24
 SHORT_MEAN = 4
+SMOOTHING, SMOOTHED = 0.2, 20  # share of the newest value in the level, values it is made of
 
 
 def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
     """Return the names of the reference forecasts for these season lengths, in order."""
-    names = ["last", "drift", "mean", "long-mean"]
+    names = ["last", "drift", "mean", "long-mean", "smooth"]
     for season in seasons:
         if season > 1:
             names += [
@@ -40,7 +42,7 @@ def look_back(seasons: tuple[int, ...], window: int) -> int:
     """Return how many rows before a step its level, scale and reference forecasts read."""
     longest = max(seasons)
     averaged = max((_averaged(season) + 1) * season for season in seasons) if longest > 1 else 0
-    return max(window, averaged) + min(seasons) + 1
+    return max(window, averaged, SMOOTHED) + min(seasons) + 1
 
 
 def _averaged(season: int) -> int:
@@ -87,12 +89,13 @@ def reference_forecasts(
         last + drift,
         _recent_mean(scale, positions, seasons[0]).unsqueeze(-1).expand_as(flat),
         scale.long_mean[:, positions].unsqueeze(-1).expand_as(flat),
+        _smooth(scale, positions).unsqueeze(-1).expand_as(flat),
     ]
     for season in seasons:
         if season > 1:
             forecasts += _seasonal(values, scale, positions, season, ahead)
     if seasons[0] > 1:
-        average, adjusted = forecasts[6:8]
+        average, adjusted = forecasts[7:9]
         settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
         forecasts += [adjusted + drift, average + settled]
     return [torch.where(forecast.isnan(), flat, forecast) for forecast in forecasts]
@@ -104,18 +107,19 @@ def _seasonal(
     """Return the seasonal forecasts: lag, shifted, average, adjusted."""
     filled = _fill_by_season(values, season)
     cycles = (ahead + season - 1) // season  # whole seasons to go back so that the lag is known
-    anchor_now = scale.anchor[:, positions].unsqueeze(-1)
-    lags, moved, same_phase = [], [], []
-    for extra in range(_averaged(season)):
-        back = season * (cycles + extra)
-        lags.append(_take(filled, positions[:, None] + ahead - back))
-        moved.append(lags[-1] + (anchor_now - _take(scale.anchor, positions[:, None] - back)))
-        now = positions - season * extra  # the phase of the newest value
-        then = _take(scale.anchor, now - season)
-        same_phase.append(_take(filled, now) + (anchor_now.squeeze(-1) - then))
-    average = torch.stack(moved).nanmean(0)
-    newest = filled[:, positions] - torch.stack(same_phase).nanmean(0)
-    return [lags[0], moved[0], average, average + newest.unsqueeze(-1)]
+    extra = torch.arange(_averaged(season), device=values.device)[:, None, None]
+    anchor_now = scale.anchor[:, positions]
+    back = season * (cycles + extra)  # (season back, 1, horizon)
+    then = positions[:, None] - back
+    lags = _take(filled, then + ahead)  # (batch, season back, position, horizon)
+    moved = lags + (anchor_now[:, None, :, None] - _take(scale.anchor, then))
+    now = positions - season * extra.squeeze(
+        -1
+    )  # (season back, position): the newest value's phase
+    same_phase = _take(filled, now) + (anchor_now[:, None] - _take(scale.anchor, now - season))
+    average = moved.nanmean(1)
+    newest = filled[:, positions] - same_phase.nanmean(1)
+    return [lags[:, 0], moved[:, 0], average, average + newest.unsqueeze(-1)]
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
@@ -152,3 +156,12 @@ def _recent_mean(scale: CausalScale, positions: Tensor, season: int) -> Tensor:
         return scale.mean[:, positions]
     recent = torch.stack([_take(scale.last, positions - back) for back in range(SHORT_MEAN)])
     return recent.nanmean(0)
+
+
+def _smooth(scale: CausalScale, positions: Tensor) -> Tensor:
+    """Exponentially weighted mean of the last values."""
+    back = torch.arange(SMOOTHED, device=positions.device)
+    newest = scale.last[:, positions]
+    away = _take(scale.last, positions[:, None] - back) - newest.unsqueeze(-1)
+    weight = (1 - SMOOTHING) ** back.to(away.dtype) * ~away.isnan()
+    return newest + (weight * away.nan_to_num(0.0)).sum(-1) / weight.sum(-1)

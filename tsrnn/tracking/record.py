@@ -160,7 +160,7 @@ def head_frame(panel: Panel, rows: int = 1000) -> pd.DataFrame:
     plain = isinstance(time, pd.DatetimeIndex) and time.tz is None
     return pd.DataFrame(
         {
-            "id": panel.ids[series].astype(str),
+            "id": panel.labels[series].astype(str),
             "time": time if plain else time.astype(str),
             "value": panel.values[:rows].astype(np.float64),
         }
@@ -172,21 +172,25 @@ def past_frame(forecaster: Forecaster, *, steps: int = 30) -> Any:
 
     With future covariates the rows to forecast follow, as an example alike to the newest.
     """
-    few = forecaster._history_tail().select(np.array([0])).tail(steps)  # noqa: SLF001
+    whole = forecaster._history_tail()  # noqa: SLF001
+    few = whole.select(np.arange(whole.channels)).tail(steps)
     form = forecaster.format_
-    columns = {form.target_name: few.values, **covariate_values(few, form)}
+    values = few.values.reshape(few.channels, -1)
+    few = few.things()
+    targets = form.targets or (form.target_name,)
+    columns = {**dict(zip(targets, values, strict=True)), **covariate_values(few, form)}
     times = few.times
     if form.covariates.future:
         later = few.axis.future(few.last_times, forecaster.horizon_)[0]
         times = np.concatenate([times, later])
         newest = {name: values[-1:] for name, values in columns.items()}
-        newest[form.target_name] = np.array([np.nan])
+        newest |= dict.fromkeys(targets, np.array([np.nan]))
         columns = {
             name: np.concatenate([values, newest[name].repeat(len(later))])
             for name, values in columns.items()
         }
     rows = {name: values[None, :] for name, values in columns.items()}
-    return form.write(few.ids, times[None, :], few.axis, rows)
+    return form.write_rows(few.ids, times[None, :], few.axis, rows)
 
 
 def _curve(prefix: str, by_step: pd.Series) -> Iterator[Point]:

@@ -124,7 +124,9 @@ def _draw(forecaster: Forecaster) -> Any:
     stamps = axis.future(past.last_times, steps)
 
     def rows(counts: Any, times: np.ndarray, **values: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame({"id": past.ids.repeat(counts), "ds": axis.to_index(times), **values})
+        return pd.DataFrame(
+            {"id": past.labels.repeat(counts), "ds": axis.to_index(times), **values}
+        )
 
     return plot_forecast(
         rows(past.lengths, past.times, y=past.values),

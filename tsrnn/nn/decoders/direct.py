@@ -57,11 +57,7 @@ class DirectHead(MixtureHead):
         said = self._joined(self.out(dropout(gelu(seen), self.dropout, generator)))
         weights = torch.softmax(self.mixture + said[..., 3:, :], -2)
         location = (weights * references).sum(-2) + self.unit * said[..., 0, :]
-        spread = said[..., 1:3, :]
-        if self.share < 1:
-            start = (torch.softmax(self.start, -2) * references).sum(-2)
-            location = torch.lerp(start, location, self.share)
-            spread = torch.mul(spread, self.share)
+        location, spread = self.blend(location, said[..., 1:3, :], inputs)
         unit = self.unit.expand_as(location)
         if inputs.response is not None:
             location = location + unit * inputs.response

@@ -16,6 +16,7 @@ __all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
 
 LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
 SHRINKAGE = 1.0
+TRUST = 5.0  # largest power of its recent error by which the weight of a reference falls
 OUTLIER = 20.0  # medians beyond which an error says no more about the typical one
 PLACE = 0.5  # largest entry at the start of the vector that tells a place in the horizon
 
@@ -64,6 +65,8 @@ class HeadInputs(NamedTuple):
         What the encoder said at the steps that may be attended to.
     visible : Tensor of bool, shape (batch or 1, position, slot), optional
         Which of them each position sees.
+    record : Tensor of shape (batch, position, reference), optional
+        See :func:`~tsrnn.nn.track_record.track_record`; not needed where all that is said is learned.
     """
 
     state: Tensor
@@ -76,6 +79,7 @@ class HeadInputs(NamedTuple):
     response: Tensor | None = None
     memory: Tensor | None = None
     visible: Tensor | None = None
+    record: Tensor | None = None
 
     def repeat(self, times: int) -> HeadInputs:
         """Return those of a single position as ``times`` positions; the memory is common to them."""
@@ -92,9 +96,12 @@ class MixtureHead(nn.Module, ABC):
     """Mixes the reference forecasts, adds a learned correction, and says how sure that is.
 
     For each step of the horizon the location is a convex combination of the reference forecasts plus
-    ``unit`` times a correction; the weights of the combination start at a mixture fitted on the
-    training data alone (:meth:`set_mixture`) and are moved by the state. The last layer starts at
-    zero, so that an untrained head says exactly that mixture.
+    ``unit`` times a correction; the state moves the weights of the combination. The last layer starts at
+    zero, so that an untrained head says a mixture that was fitted on the training data alone
+    (:meth:`set_mixture`).
+
+    Beside what is learned stands a mixture whose weights follow how each reference did lately on that
+    very series; ``share`` says how much of the forecast is learned and how much that mixture.
 
     Parameters
     ----------
@@ -104,8 +111,9 @@ class MixtureHead(nn.Module, ABC):
     """
 
     unit: Tensor
-    start: Tensor  # logits of the fitted mixture, before training moved them
-    share: Tensor  # of what was learned that is said; the rest is the fitted mixture
+    start: Tensor  # logits of the mixture that follows track records
+    trust: Tensor  # power of its recent error by which the weight of a reference falls there
+    share: Tensor  # of what was learned that is said; the rest is that mixture
     out: nn.Linear
     slots = 0  # states of the encoder that are kept beside its newest
     stepwise = False  # says the horizon step after step, and may be told what came true in between
@@ -117,6 +125,7 @@ class MixtureHead(nn.Module, ABC):
         self.dropout = sizes.dropout
         self.mixture = nn.Parameter(torch.zeros(references, horizon))
         self.register_buffer("start", torch.zeros(references, horizon))
+        self.register_buffer("trust", torch.zeros(()))
         self.register_buffer("share", torch.ones(()))
         self.register_buffer("unit", torch.ones(horizon))
         self.known = nn.Linear(inner_size, sizes.hidden)
@@ -149,6 +158,7 @@ class MixtureHead(nn.Module, ABC):
         self._draw(generator)
         for zero in (self.known.bias, self.out.weight, self.out.bias, self.mixture, self.start):
             zero.zero_()
+        self.trust.zero_()
         self.share.fill_(1.0)
         self.unit.fill_(1.0)
 
@@ -160,12 +170,26 @@ class MixtureHead(nn.Module, ABC):
         """Set the weights of some of state and features to zero: training has to find them of use."""
         self.known.weight[:, inner] = 0.0
 
-    def set_mixture(self, references: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Fit the starting mixture to data and return its residuals in units of ``unit``.
+    def following_weights(self, record: Tensor | None) -> Tensor:
+        """Return the weights that follow track records, shape (..., reference, horizon)."""
+        return _weights(self.start, self.trust, record)
 
-        Minimises the mean absolute error over logits that all steps of the horizon share plus a
-        shrunken part of each step's own. The shared logits lean towards the methods that are best on
-        average, the more the fewer samples there are.
+    def blend(
+        self, location: Tensor, spread: Tensor, inputs: HeadInputs, which: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Return location and spreads of some steps of the horizon, learned by their share alone."""
+        if self.share >= 1:
+            return location, spread
+        weights = self.following_weights(inputs.record)[..., which]
+        followed = (weights * inputs.references[..., which]).sum(-2)
+        return torch.lerp(followed, location, self.share), torch.mul(spread, self.share)
+
+    def set_mixture(
+        self, references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
+    ) -> Tensor:
+        """Fit both mixtures to data and return residuals in units of ``unit``.
+
+        They are those of the mixture that follows track records, where there are any.
 
         Parameters
         ----------
@@ -174,32 +198,21 @@ class MixtureHead(nn.Module, ABC):
             0 where not observed.
         weight : Tensor of shape (sample, horizon)
             0 where not observed.
+        record : Tensor of shape (sample, reference), optional
+            See :func:`~tsrnn.nn.track_record.track_record`.
 
         Returns
         -------
         Tensor of shape (observed,)
         """
         total = weight.sum().clamp_min(1)
-        each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
-        lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
-        shared = lean.unsqueeze(-1).clone().requires_grad_()
-        own = torch.zeros(self.references, self.horizon, requires_grad=True)
-        optimizer = torch.optim.Adam([shared, own], lr=0.1, foreach=False)
-        shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
-        with torch.enable_grad():
-            for _ in range(150):
-                mix = torch.softmax(shared + own, -2)
-                error = (target - (mix * references).sum(-2)).abs()
-                away = own.square().mean() + (shared.squeeze(-1) - lean).square().mean()
-                loss = (error * weight).sum() / total + shrinkage * away
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+        logits, _ = _fitted(references, target, weight)
+        start, trust = _fitted(references, target, weight, record)
         with torch.no_grad():
-            self.mixture.copy_(shared + own)
-            self.start.copy_(self.mixture)
-            mix = torch.softmax(self.mixture, -2)
-            residual = target - (mix * references).sum(-2)
+            self.mixture.copy_(logits)
+            self.start.copy_(start)
+            self.trust.fill_(trust)
+            residual = target - (self.following_weights(record) * references).sum(-2)
             size = residual.abs()
             median = size[weight > 0].median()
             limit = OUTLIER * median if median > 0 else torch.inf
@@ -210,3 +223,39 @@ class MixtureHead(nn.Module, ABC):
             unit = share * unit + (1 - share) * typical
             self.unit.copy_(unit.clamp_min(1e-3 * float(typical) + 1e-6))
             return (residual / self.unit)[weight > 0]
+
+
+def _fitted(
+    references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
+) -> tuple[Tensor, float]:
+    """Return logits, shape (reference, horizon), and trust of the least mean absolute error.
+
+    All steps of the horizon share logits, each adds a shrunken part of its own. The shared logits lean
+    towards the methods that are best on average, the more the fewer samples there are.
+    """
+    total = weight.sum().clamp_min(1)
+    each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
+    lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
+    shared = lean.unsqueeze(-1).clone().requires_grad_()
+    own = torch.zeros(references.shape[1:], requires_grad=True)
+    trust = torch.zeros((), requires_grad=record is not None)
+    optimizer = torch.optim.Adam([shared, own, trust], lr=0.1, foreach=False)
+    shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
+    with torch.enable_grad():
+        for _ in range(150):
+            mix = _weights(shared + own, trust, record)
+            error = (target - (mix * references).sum(-2)).abs()
+            away = own.square().mean() + (shared.squeeze(-1) - lean).square().mean()
+            loss = (error * weight).sum() / total + shrinkage * away
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            trust.detach().clamp_(0, TRUST)
+    return (shared + own).detach(), trust.item()
+
+
+def _weights(logits: Tensor, trust: Tensor, record: Tensor | None) -> Tensor:
+    """Return weights from logits, lowered for a reference whose recent errors were large."""
+    if record is not None:
+        logits = logits - trust * record.unsqueeze(-1)
+    return torch.softmax(logits, -2)

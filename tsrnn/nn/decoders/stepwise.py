@@ -132,11 +132,7 @@ class StepwiseHead(MixtureHead):
         shape, which = inputs.state.shape[:2], slice(first, first + len(steps))
         location = torch.cat([step.learned for step in steps], 1).unflatten(0, shape)
         spread = torch.stack([step.spread for step in steps], 2).unflatten(0, shape)
-        if self.share < 1:
-            weights = torch.softmax(self.start[:, which], 0)
-            start = (weights * inputs.references[..., which]).sum(-2)
-            location = torch.lerp(start, location, self.share)
-            spread = torch.mul(spread, self.share)
+        location, spread = self.blend(location, spread, inputs, which)
         location = location + self._moved(inputs)[..., which]
         unit = self.unit[which].expand_as(location)
         anchor, scale = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)

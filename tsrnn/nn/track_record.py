@@ -1,0 +1,61 @@
+"""How well each reference forecast did lately on the very series it is used for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tsrnn.nn.reference import reference_forecasts
+from tsrnn.nn.scaling import CausalScale
+
+__all__ = ["REMEMBERED", "track_record"]
+
+REMEMBERED = 32  # errors that a record is made of, each counting FADING times the next
+FADING = 0.9
+CREDIT = 2.0  # errors of average size that every reference is said to have made before
+
+
+def track_record(
+    values: Tensor,
+    scale: CausalScale,
+    positions: Tensor,
+    *,
+    seasons: tuple[int, ...],
+    window: int,
+) -> Tensor:
+    """Return the log of each reference's recent error relative to the mean over the references.
+
+    The errors are those of forecasts one step ahead, which each reference would have made at the last
+    ``REMEMBERED`` rows: exponentially weighted, rows without a value left out. Where nothing was seen
+    yet, or all were right, it is 0. The log is bounded, since ``CREDIT`` errors of average size are
+    added; it does not change with shift and scale of the values.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, step), float64
+        NaN where nothing was observed.
+    scale : CausalScale
+        Level and scale of the same steps.
+    positions : Tensor of int64, shape (position,)
+        Each sees only ``values[:, : position + 1]``.
+    seasons, window
+        See :func:`~tsrnn.nn.reference.reference_forecasts`.
+
+    Returns
+    -------
+    Tensor of shape (batch, position, reference), float32
+    """
+    back = torch.arange(1, REMEMBERED + 1, device=values.device)
+    origins = torch.unique(positions[:, None] - back)
+    said = reference_forecasts(values, scale, origins, horizon=1, seasons=seasons, window=window)
+    error = (torch.cat(said, -1) - values[:, origins + 1].unsqueeze(-1)).abs()
+    seen = (~error[..., :1].isnan()).to(error.dtype)
+    age = positions[:, None] - 1 - origins
+    weight = FADING ** age.to(error.dtype)
+    weight = weight.masked_fill((age < 0) | (age >= REMEMBERED), 0.0)
+    recent = weight @ torch.cat([error.nan_to_num(0.0), seen], -1)
+    total, count = recent[..., :-1], recent[..., -1:]
+    average = total.mean(-1, keepdim=True)
+    usual = torch.where(average > 0, average, torch.ones_like(average))
+    relative = (total / usual * count + CREDIT) / (count + CREDIT)
+    return torch.where(average > 0, relative.log(), torch.zeros_like(relative)).float()
