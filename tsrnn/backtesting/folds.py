@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +109,7 @@ class RollingOriginSplit:
         Number of splits.
     step : int, optional
         Rows from one cutoff to the next; ``horizon`` when not given.
-    id_col, time_col, target_col : str, optional
+    id_col, time_col, target_col : str (target_col: or a list of them), optional
         Recognised in the frame as ``fit`` does.
 
     Examples
@@ -130,7 +130,7 @@ class RollingOriginSplit:
         step: int | None = None,
         id_col: str | None = None,
         time_col: str | None = None,
-        target_col: str | None = None,
+        target_col: str | Sequence[str] | None = None,
     ) -> None:
         self.horizon = horizon
         self.n_windows = n_windows
