@@ -31,7 +31,8 @@ from torch import nn
 
 from tsrnn import RNNForecaster
 from tsrnn.frames import read_panel
-from tsrnn.learning.training import fit_network, training_loss
+from tsrnn.learning.loss import training_loss
+from tsrnn.learning.training import fit_network
 from tsrnn.nn.kernels import GRU, LSTM
 from tsrnn.windows import WindowSampler
 

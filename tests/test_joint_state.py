@@ -17,7 +17,7 @@ from tsrnn import DataError, load
 from tsrnn.calendars import TimeAxis
 from tsrnn.inspection.diagnosis import _inputs
 from tsrnn.lanes import walk_lanes
-from tsrnn.learning.training import training_loss, truncated_loss
+from tsrnn.learning.loss import training_loss, truncated_loss
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
@@ -57,6 +57,13 @@ def silent(frame, series, name, start, stop):
     number = frame.groupby("unique_id").cumcount()
     quiet = (frame["unique_id"] == series) & (number >= start) & (number < stop)
     return frame.assign(**{name: frame[name].where(~quiet)})
+
+
+def same_state(model, frame):
+    """Compare the remembered state itself: a forecast after a long silence may hardly feel it."""
+    again = model._read_histories(model._read(frame, fitted=True)[0]).state
+    for own, other in zip(model.memory_.reading.state, again, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-6)
 
 
 # ---- equal to reading everything again ----------------------------------------------------------
@@ -145,6 +152,7 @@ def test_silences_of_one_channel_and_of_all(settings, together):
         some = stamps[start : start + 13]
         model.update(rest[rest["ds"].isin(some)])
         same(model, frame[frame["ds"] <= some[-1]])
+        same_state(model, frame[frame["ds"] <= some[-1]])
 
 
 @pytest.mark.parametrize("settings", [{}, {"decoder": "attention"}])
@@ -160,6 +168,7 @@ def test_a_fit_that_ends_in_silences_goes_on(settings):
     for stamp, rows in rest.groupby("ds"):
         model.update(rows)
         same(model, frame[frame["ds"] <= stamp])
+        same_state(model, frame[frame["ds"] <= stamp])
 
 
 @pytest.mark.parametrize("mute", [["y"], ["z", "w"], TARGETS])

@@ -16,7 +16,7 @@ from tests.nn.test_networks import network, walk
 from tsrnn import ParameterError
 from tsrnn.calendars import TimeAxis
 from tsrnn.lanes import walk_lanes
-from tsrnn.learning.training import training_loss, truncated_loss
+from tsrnn.learning.loss import training_loss, truncated_loss
 from tsrnn.nn.networks import ForecastNetwork, _Rows
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
-import logging
 import math
-import signal
-import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +18,16 @@ from torch import Tensor
 
 from tsrnn.exceptions import ParameterError, TrainingError
 from tsrnn.lanes import walk_lanes
+from tsrnn.learning.loss import training_loss, truncated_loss
+from tsrnn.learning.quiet import interruptible, quiet_lightning
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
-from tsrnn.nn.outputs import HeadValues
 from tsrnn.windows import WindowSampler
 
-__all__ = ["TrainingResult", "fit_network", "make_optimizer", "training_loss", "truncated_loss"]
+__all__ = ["TrainingResult", "fit_network", "make_optimizer"]
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
@@ -61,100 +57,6 @@ class TrainingResult:
     best_step: int
     best_score: float
     history: list[dict[str, float]]
-
-
-def training_loss(
-    network: ForecastNetwork,
-    values: Tensor,
-    weights: Tensor | None,
-    generator: torch.Generator | None = None,
-    steps: Tensor | None = None,
-    covariates: Covariates | None = None,
-    teacher: Teacher | None = None,
-) -> Tensor:
-    """Return the mean loss over every step of every window that has a known target.
-
-    Parameters
-    ----------
-    network : ForecastNetwork
-    values : Tensor of shape (batch, look_back + context + horizon), float64
-    weights : Tensor of the same shape, optional
-    generator : torch.Generator, optional
-        Source of dropout.
-    steps : Tensor of int64, optional
-        Recurrent steps to forecast from; all when not given.
-    covariates : Covariates, optional
-        Of the same rows.
-    teacher : Teacher, optional
-        Which true values a recurrent decoder goes on from; without one it goes on from its own.
-    """
-    past, rows = _to_read(network, values, steps)
-    truth = values[:, rows]
-    fed = _fed(network, truth, teacher)
-    head = network(past, generator, steps, covariates, fed)
-    return _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
-
-
-def truncated_loss(
-    network: ForecastNetwork,
-    values: Tensor,
-    weights: Tensor | None,
-    state: State | None,
-    fresh: Tensor,
-    generator: torch.Generator | None = None,
-    steps: Tensor | None = None,
-    covariates: Covariates | None = None,
-    teacher: Teacher | None = None,
-) -> tuple[Tensor, State]:
-    """Return the loss of one chunk of each lane, and the state after it, detached.
-
-    Parameters
-    ----------
-    network, values, weights, generator, steps, covariates, teacher
-        As in :func:`training_loss`.
-    state : tuple of Tensor, optional
-        The state after the chunks before.
-    fresh : Tensor of bool, shape (batch,)
-        Lanes that begin anew.
-
-    References
-    ----------
-    Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent
-    network trajectories, Neural Computation 2(4).
-    """
-    past, rows = _to_read(network, values, steps)
-    truth = values[:, rows]
-    fed = _fed(network, truth, teacher)
-    head, after = network.go_on(past, state, generator, steps, covariates, fed, fresh)
-    loss = _mean_loss(network, head, truth, None if weights is None else weights[:, rows])
-    return loss, tuple(part.detach() for part in after)
-
-
-def _to_read(
-    network: ForecastNetwork, values: Tensor, steps: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Return the rows to read, and where the targets of each position lie, (position, horizon)."""
-    horizon = network.plan.horizon
-    past = values[:, : values.shape[1] - horizon]
-    positions = network.positions(past.shape[1] - network.plan.look_back)
-    positions = positions if steps is None else positions[steps]
-    return past, positions[:, None] + torch.arange(1, horizon + 1, device=positions.device)
-
-
-def _fed(network: ForecastNetwork, truth: Tensor, teacher: Teacher | None) -> Tensor | None:
-    """Return the true values that a recurrent decoder goes on from."""
-    return teacher.choose(truth) if teacher is not None and network.plan.stepwise else None
-
-
-def _mean_loss(
-    network: ForecastNetwork, head: HeadValues, truth: Tensor, weights: Tensor | None
-) -> Tensor:
-    """Return the mean over known targets (batch, position, horizon), each by its weight."""
-    target = network.relative_target(truth, head)
-    known = ~target.isnan()
-    loss = network.output.loss(head, target.nan_to_num(0.0))
-    importance = known.float() if weights is None else known * weights.float()
-    return (loss * importance).sum() / importance.sum().clamp_min(1e-12)
 
 
 def fit_network(
@@ -188,7 +90,7 @@ def fit_network(
     module = _TrainingModule(network, plan, validate, notify)
     batches = _Batches(sampler, plan)
     epochs = max(1, math.ceil(plan.max_steps / plan.check_every))
-    with _quiet(), _interruptible():
+    with quiet_lightning(), interruptible():
         settings = {
             "accelerator": plan.device,
             "devices": 1,
@@ -428,51 +330,3 @@ def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.
     if plan.optimizer == "adagrad":
         return torch.optim.Adagrad(parameters, lr)
     return torch.optim.SGD(parameters, lr, momentum=0.9)
-
-
-# ---- leaving the outside world as it was ------------------------------------------------------
-
-_quiet_lock = threading.Lock()
-_quiet_depth = 0
-_quiet_undo: contextlib.ExitStack | None = None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's loggers and warnings until the last fit that runs at the same time ends."""
-    global _quiet_depth, _quiet_undo  # noqa: PLW0603  (one switch for the process, counted)
-    with _quiet_lock:
-        _quiet_depth += 1
-        if _quiet_depth == 1:
-            _quiet_undo = contextlib.ExitStack()
-            _quiet_undo.enter_context(warnings.catch_warnings())
-            for package in ("pytorch_lightning", "lightning_fabric", "lightning", "torch"):
-                warnings.filterwarnings("ignore", module=rf"{package}(\..*)?")
-            for name in list(logging.root.manager.loggerDict):
-                if name.split(".")[0] in {"pytorch_lightning", "lightning_fabric", "lightning"}:
-                    logger = logging.getLogger(name)
-                    _quiet_undo.callback(logger.setLevel, logger.level)
-                    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        with _quiet_lock:
-            _quiet_depth -= 1
-            if _quiet_depth == 0 and _quiet_undo is not None:
-                _quiet_undo.close()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C out as KeyboardInterrupt; Lightning ends the process and disables the signal."""
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if main else None
-    try:
-        yield
-    except SystemExit as ended:
-        if isinstance(ended.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        if main and handler is not None:
-            signal.signal(signal.SIGINT, handler)

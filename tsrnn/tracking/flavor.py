@@ -245,7 +245,9 @@ class _Pyfunc:
             return
         fitted = self._forecaster.axis_.to_index(self._forecaster._history_tail().last_times)  # noqa: SLF001
         newest = times.max()
-        if newest < _EPOCH <= fitted.min():
+        if newest < _EPOCH.tz_localize(newest.tzinfo) and fitted.min() >= _EPOCH.tz_localize(
+            fitted.min().tzinfo
+        ):
             raise DataError(
                 f"Times in column {name!r} must be dates, such as {str(fitted.max())!r}. Got numbers, or dates in "
                 f"the days after 1970-01-01 (the newest: {newest}), where numbers end up. Send text in ISO format."
