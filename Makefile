@@ -39,6 +39,7 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cells.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/state.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
 bench-decoders: $(STAMP)  ## the decoders side by side; goes on where it was stopped
