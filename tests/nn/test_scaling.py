@@ -48,6 +48,26 @@ def test_reference_forecasts_are_those_of_their_definition(anchor, season):
             np.testing.assert_allclose(said[j][0, i], forecast, rtol=1e-9)
 
 
+@pytest.mark.parametrize("horizon", [1, 8, 14])
+def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_by_side(horizon):
+    gaps = [(), range(10), range(40, 47), (), (99,)]
+    rows = np.random.default_rng(0).normal(size=(len(gaps), 100)).cumsum(1)
+    for row, missing in zip(rows, gaps, strict=True):
+        row[list(missing)] = np.nan
+    values, positions = torch.tensor(rows), torch.tensor([63, 80, 99])
+    scale = causal_scale(values, season=6, window=24, anchor="level")
+
+    said = reference_forecasts(values, scale, positions, horizon=horizon, seasons=(6,), window=24)
+
+    for i, t in enumerate(positions.tolist()):
+        for row, own in enumerate(rows):
+            expected = reference.reference_forecast(
+                own, t, horizon=horizon, season=6, window=24, anchor="level"
+            )
+            for forecast, wanted in zip(said, expected.values(), strict=True):
+                np.testing.assert_allclose(forecast[row, i], wanted, rtol=1e-9)
+
+
 def test_reference_forecasts_need_no_more_rows_than_the_look_back():
     values = torch.tensor(series(2, steps=300))[None]
     rows = look_back((6,), 24) + 1

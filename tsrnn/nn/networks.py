@@ -280,8 +280,10 @@ class ForecastNetwork(nn.Module):
         if not self.plan.is_causal:
             steps = torch.tensor([said.shape[1] - 1], device=said.device)
             hidden = self._newest(after)
-        elif steps is not None:
-            hidden = said[:, steps]
+        elif (
+            steps is not None
+        ):  # chosen step by step, as the layers read: the gradient stays in that order
+            hidden = said.transpose(0, 1)[steps].transpose(0, 1)
         memory = self._memory(said, state, fresh, steps)
         if steps is not None:
             features, positions = features[:, steps], positions[steps]

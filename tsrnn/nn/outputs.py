@@ -168,10 +168,12 @@ class QuantileOutput(Output):
         below, above = self.offsets()
         loss = error.abs()  # at the median twice the pinball loss is this
         for side, offsets in enumerate((below, above)):
-            moved = error.unsqueeze(-2) - offsets.T * spread[..., side : side + 1, :]
+            away = spread[..., side, :]
             level = self.levels[: self.middle] if side == 0 else self.levels[self.middle + 1 :]
-            lean = (2 * level.to(moved.dtype) - 1).unsqueeze(-1)
-            loss = loss + (moved.abs() + lean * moved).sum(-2)  # (..., level, horizon)
+            lean = 2 * level.to(error.dtype) - 1
+            moved = torch.addcmul(error.unsqueeze(-2), offsets.T, away.unsqueeze(-2), value=-1)
+            # the sum over levels of |moved| + lean * moved, the second part without them
+            loss = loss + moved.abs().sum(-2) + lean.sum() * error - (offsets @ lean) * away
         return loss / len(self.levels)
 
     def quantile(self, head: HeadValues, probability: Tensor, step: int | None = None) -> Tensor:

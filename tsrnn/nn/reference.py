@@ -10,6 +10,9 @@ around the longer mean.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -80,6 +83,35 @@ def reference_forecasts(
     list of Tensor, one a method, each of shape (batch, position, horizon)
         A method that lacks the history it needs says the last value.
     """
+    how = _How(positions, horizon, seasons, window)
+    farthest = max([SMOOTHED, *(s * (-(-horizon // s) + _averaged(s)) for s in seasons)])
+    if positions.min() < farthest:
+        return _forecasts_with_gaps(values, scale, how)
+    said = _forecasts(values, scale, how, _whole_seasonal)
+    gaps = torch.nonzero(values.isnan().any(1)).squeeze(1)
+    if not len(gaps):
+        return said
+    patched = _forecasts_with_gaps(values[gaps], CausalScale(*(x[gaps] for x in scale)), how)
+    return [whole.index_copy(0, gaps, part) for whole, part in zip(said, patched, strict=True)]
+
+
+class _How(NamedTuple):
+    positions: Tensor
+    horizon: int
+    seasons: tuple[int, ...]
+    window: int
+
+
+def _forecasts_with_gaps(values: Tensor, scale: CausalScale, how: _How) -> list[Tensor]:
+    """Return the forecasts where rows may be missing: the last value for a method that lacks them."""
+    said = _forecasts(values, scale, how, _seasonal)
+    return [torch.where(forecast.isnan(), said[0], forecast) for forecast in said]
+
+
+def _forecasts(
+    values: Tensor, scale: CausalScale, how: _How, seasonal: Callable[..., list[Tensor]]
+) -> list[Tensor]:
+    positions, horizon, seasons, window = how
     ahead = torch.arange(1, horizon + 1, device=values.device)
     last = scale.last[:, positions].unsqueeze(-1)  # (batch, position, 1)
     flat = last.expand(-1, -1, horizon)
@@ -93,12 +125,12 @@ def reference_forecasts(
     ]
     for season in seasons:
         if season > 1:
-            forecasts += _seasonal(values, scale, positions, season, ahead)
+            forecasts += seasonal(values, scale, positions, season, ahead)
     if seasons[0] > 1:
         average, adjusted = forecasts[7:9]
         settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
         forecasts += [adjusted + drift, average + settled]
-    return [torch.where(forecast.isnan(), flat, forecast) for forecast in forecasts]
+    return forecasts
 
 
 def _seasonal(
@@ -120,6 +152,27 @@ def _seasonal(
     average = moved.nanmean(1)
     newest = filled[:, positions] - same_phase.nanmean(1)
     return [lags[:, 0], moved[:, 0], average, average + newest.unsqueeze(-1)]
+
+
+def _whole_seasonal(
+    values: Tensor, scale: CausalScale, positions: Tensor, season: int, ahead: Tensor
+) -> list[Tensor]:
+    """Return :func:`_seasonal` where no row is missing: seasons are averaged before rows are taken."""
+
+    def averaged(rows: Tensor) -> Tensor:
+        total, count = rows.clone(), _averaged(season)
+        for back in range(season, count * season, season):
+            total[:, back:] += rows[:, :-back]
+        return total.div_(count)
+
+    usual, level = averaged(values), averaged(scale.anchor)
+    then = positions[:, None] - season * ((ahead + season - 1) // season)
+    anchor_now = scale.anchor[:, positions].unsqueeze(-1)
+    lag = values[:, then + ahead]
+    moved = lag + (anchor_now - scale.anchor[:, then])
+    average = usual[:, then + ahead] + (anchor_now - level[:, then])
+    now = values[:, positions] - usual[:, positions] + level[:, positions - season]
+    return [lag, moved, average, average + (now.unsqueeze(-1) - anchor_now)]
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

@@ -55,9 +55,10 @@ class DirectHead(MixtureHead):
         known = self.known(torch.cat(inner, -1)).unsqueeze(-2)
         seen = known + self.ahead(self._cut(squash(references))) + self.place
         said = self._joined(self.out(dropout(gelu(seen), self.dropout, generator)))
-        weights = torch.softmax(self.mixture + said[..., 3:, :], -2)
-        location = (weights * references).sum(-2) + self.unit * said[..., 0, :]
-        location, spread = self.blend(location, said[..., 1:3, :], inputs)
+        correction, spread, moved = said.split([1, 2, self.references], -2)
+        weights = torch.softmax(self.mixture + moved, -2)
+        location = (weights * references).sum(-2) + self.unit * correction.squeeze(-2)
+        location, spread = self.blend(location, spread, inputs)
         unit = self.unit.expand_as(location)
         if inputs.response is not None:
             location = location + unit * inputs.response

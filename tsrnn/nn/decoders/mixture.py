@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,13 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tsrnn.nn.decoders.fitting import fit_mixture, mixture_weights
 from tsrnn.nn.outputs import HeadValues
 
 __all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
 
-LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
-SHRINKAGE = 1.0
-TRUST = 5.0  # largest power of its recent error by which the weight of a reference falls
 OUTLIER = 20.0  # medians beyond which an error says no more about the typical one
 PLACE = 0.5  # largest entry at the start of the vector that tells a place in the horizon
 
@@ -172,7 +169,7 @@ class MixtureHead(nn.Module, ABC):
 
     def following_weights(self, record: Tensor | None) -> Tensor:
         """Return the weights that follow track records, shape (..., reference, horizon)."""
-        return _weights(self.start, self.trust, record)
+        return mixture_weights(self.start, self.trust, record)
 
     def blend(
         self, location: Tensor, spread: Tensor, inputs: HeadInputs, which: slice = slice(None)
@@ -184,6 +181,7 @@ class MixtureHead(nn.Module, ABC):
         followed = (weights * inputs.references[..., which]).sum(-2)
         return torch.lerp(followed, location, self.share), torch.mul(spread, self.share)
 
+    @torch.no_grad()
     def set_mixture(
         self, references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
     ) -> Tensor:
@@ -206,56 +204,19 @@ class MixtureHead(nn.Module, ABC):
         Tensor of shape (observed,)
         """
         total = weight.sum().clamp_min(1)
-        logits, _ = _fitted(references, target, weight)
-        start, trust = _fitted(references, target, weight, record)
-        with torch.no_grad():
-            self.mixture.copy_(logits)
-            self.start.copy_(start)
-            self.trust.fill_(trust)
-            residual = target - (self.following_weights(record) * references).sum(-2)
-            size = residual.abs()
-            median = size[weight > 0].median()
-            limit = OUTLIER * median if median > 0 else torch.inf
-            size = size.clamp_max(limit) * weight
-            unit, typical = size.sum(0) / weight.sum(0).clamp_min(1), size.sum() / total
-            seen = (weight > 0).sum(0)
-            share = seen / (seen + 10.0)  # few samples at a step: lean on the mean over the horizon
-            unit = share * unit + (1 - share) * typical
-            self.unit.copy_(unit.clamp_min(1e-3 * float(typical) + 1e-6))
-            return (residual / self.unit)[weight > 0]
-
-
-def _fitted(
-    references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
-) -> tuple[Tensor, float]:
-    """Return logits, shape (reference, horizon), and trust of the least mean absolute error.
-
-    All steps of the horizon share logits, each adds a shrunken part of its own. The shared logits lean
-    towards the methods that are best on average, the more the fewer samples there are.
-    """
-    total = weight.sum().clamp_min(1)
-    each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
-    lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
-    shared = lean.unsqueeze(-1).clone().requires_grad_()
-    own = torch.zeros(references.shape[1:], requires_grad=True)
-    trust = torch.zeros((), requires_grad=record is not None)
-    optimizer = torch.optim.Adam([shared, own, trust], lr=0.1, foreach=False)
-    shrinkage = float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
-    with torch.enable_grad():
-        for _ in range(150):
-            mix = _weights(shared + own, trust, record)
-            error = (target - (mix * references).sum(-2)).abs()
-            away = own.square().mean() + (shared.squeeze(-1) - lean).square().mean()
-            loss = (error * weight).sum() / total + shrinkage * away
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            trust.detach().clamp_(0, TRUST)
-    return (shared + own).detach(), trust.item()
-
-
-def _weights(logits: Tensor, trust: Tensor, record: Tensor | None) -> Tensor:
-    """Return weights from logits, lowered for a reference whose recent errors were large."""
-    if record is not None:
-        logits = logits - trust * record.unsqueeze(-1)
-    return torch.softmax(logits, -2)
+        logits, _ = fit_mixture(references, target, weight)
+        start, trust = fit_mixture(references, target, weight, record)
+        self.mixture.copy_(logits)
+        self.start.copy_(start)
+        self.trust.fill_(trust)
+        residual = target - (self.following_weights(record) * references).sum(-2)
+        size = residual.abs()
+        median = size[weight > 0].median()
+        limit = OUTLIER * median if median > 0 else torch.inf
+        size = size.clamp_max(limit) * weight
+        unit, typical = size.sum(0) / weight.sum(0).clamp_min(1), size.sum() / total
+        seen = (weight > 0).sum(0)
+        share = seen / (seen + 10.0)  # few samples at a step: lean on the mean over the horizon
+        unit = share * unit + (1 - share) * typical
+        self.unit.copy_(unit.clamp_min(1e-3 * float(typical) + 1e-6))
+        return (residual / self.unit)[weight > 0]

@@ -5,10 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["read_rows", "sigmoid_backward", "tanh_backward", "views"]
+__all__ = ["halved_tanh_", "read_rows", "sigmoid_backward", "tanh_backward", "views"]
 
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+_MINUS_ONE = torch.tensor(-1.0)
+
+
+def halved_tanh_(x: Tensor) -> Tensor:
+    """Return ``tanh(x / 2) = 2 sigmoid(x) - 1`` in place of x.
+
+    Torch's sigmoid is vectorised on every CPU; its tanh is left to a library that is eight times as slow on some.
+    """
+    return torch.add(_MINUS_ONE, x.sigmoid_(), alpha=2, out=x)
 
 
 def read_rows(x: Tensor, start: Tensor) -> Tensor:

@@ -9,7 +9,13 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from tsrnn.nn.kernels.blocks import read_rows, sigmoid_backward, tanh_backward, views
+from tsrnn.nn.kernels.blocks import (
+    halved_tanh_,
+    read_rows,
+    sigmoid_backward,
+    tanh_backward,
+    views,
+)
 
 __all__ = ["gru"]
 
@@ -41,11 +47,10 @@ class _GRU(Function):
         inner = x.new_empty(len(x), 4 * size, x.shape[2])  # r, z, q, n
         rzq, rz, r, z, q, n = views(inner, size, (0, 3), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
         row, h = rows.unbind(), rows[:, :size].unbind()
-        for t, fresh in enumerate(torch.matmul(new_weight, rows[:-1, size:]).unbind()):
+        for t, fresh in enumerate(torch.matmul(2 * new_weight, rows[:-1, size:]).unbind()):
             torch.mm(weight, row[t], out=rzq[t])
             rz[t].sigmoid_()
-            torch.addcmul(fresh, r[t], q[t], out=n[t])
-            n[t].tanh_()
+            halved_tanh_(torch.addcmul(fresh, r[t], q[t], value=2, out=n[t]))
             torch.lerp(n[t], h[t], z[t], out=h[t + 1])
         ctx.save_for_backward(rows, inner, weight, new_weight)
         return rows[1:, :size]

@@ -9,7 +9,13 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from tsrnn.nn.kernels.blocks import read_rows, sigmoid_backward, tanh_backward, views
+from tsrnn.nn.kernels.blocks import (
+    halved_tanh_,
+    read_rows,
+    sigmoid_backward,
+    tanh_backward,
+    views,
+)
 
 __all__ = ["lstm"]
 
@@ -42,13 +48,14 @@ class _LSTM(Function):
         inner = x.new_empty(len(x), 4 * size, batch)
         ifo, i, f, o, g = views(inner, size, (0, 3), (0, 1), (1, 2), (2, 3), (3, 4))
         row, h, c, tanh = rows.unbind(), rows[:, :size].unbind(), cells.unbind(), squashed.unbind()
+        doubled = torch.cat([weight[: 3 * size], 2 * weight[3 * size :]])
         for t, every in enumerate(inner.unbind()):
-            torch.mm(weight, row[t], out=every)
+            torch.mm(doubled, row[t], out=every)
             ifo[t].sigmoid_()
-            g[t].tanh_()
+            halved_tanh_(g[t])
             torch.mul(f[t], c[t], out=c[t + 1])
             c[t + 1].addcmul_(i[t], g[t])
-            torch.tanh(c[t + 1], out=tanh[t + 1])
+            halved_tanh_(torch.mul(c[t + 1], 2, out=tanh[t + 1]))
             torch.mul(o[t], tanh[t + 1], out=h[t + 1])
         ctx.save_for_backward(rows, cells, squashed, inner, weight)
         return rows[1:, :size], cells[-1].clone()
