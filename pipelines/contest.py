@@ -27,7 +27,7 @@ from tsrnn.panel import Panel
 if TYPE_CHECKING:
     from .sections import BacktestSpec, GateSpec
 
-__all__ = ["Decision", "backtest_with_twin", "decide", "knows_later", "score_twin"]
+__all__ = ["Verdict", "backtest_with_twin", "decide", "knows_later", "score_twin"]
 
 
 class _Frozen(Forecaster):
@@ -141,22 +141,27 @@ def _roll(
 
 
 @dataclass(frozen=True)
-class Decision:
+class Verdict:
     """What the gate says.
 
     Parameters
     ----------
     outcome : {"promoted", "kept", "refused"}
-        The challenger takes over; the champion stays; there is neither.
+        The challenger becomes champion; it does not; nothing may forecast.
     words : str
         Why, as a sentence.
-    challenger, champion : float or None
-        Their scores.
+    forecaster : {"own", "champion", "none"}
+        Which model forecasts: the one trained on this date's rows, the champion, or none.
+    mae : float or None
+        Its mean absolute error on the folds.
+    champion : float or None
+        Score of the champion on the folds, where there was a contest.
     """
 
     outcome: str
     words: str
-    challenger: float
+    forecaster: str
+    mae: float | None = None
     champion: float | None = None
 
 
@@ -167,7 +172,7 @@ def decide(
     challenger: Mapping[str, float],
     champion: Mapping[str, float] | None,
     name: str = "the champion",
-) -> Decision:
+) -> Verdict:
     """Judge a challenger.
 
     Parameters
@@ -181,19 +186,24 @@ def decide(
     name : str
         The champion in words.
     """
-    metric, own = gate.metric, float(scores.loc["model", gate.metric])
-    if gate.beat is not None and not own < (bar := float(scores.loc[gate.beat, metric])):
-        words = f"does not beat {gate.beat}: {metric} {own:.4g} against {bar:.4g}"
+    metric, own = gate.metric, scores.loc["model"].astype(float)
+    score, mae = own[metric], float(own["mae"])
+    if gate.beat is not None and not score < (bar := float(scores.loc[gate.beat, metric])):
+        words = f"does not beat {gate.beat}: {metric} {score:.4g} against {bar:.4g}"
         if champion is None:
-            return Decision("refused", f"The challenger {words}, and there is no champion.", own)
-        return Decision("kept", f"The challenger {words}; {name} stays.", own, champion[metric])
+            return Verdict("refused", f"The challenger {words}, and there is no champion.", "none")
+        return _kept(f"The challenger {words}; {name} stays.", champion, metric)
     if champion is None:
-        return Decision("promoted", f"There was no champion; {metric} {own:.4g}.", own)
+        return Verdict("promoted", f"There was no champion; {metric} {score:.4g}.", "own", mae)
     fresh, rival = challenger[metric], champion[metric]
     gain = 100 * (1 - fresh / rival) if rival > 0 else 0.0
     compared = f"{metric} {fresh:.4g} against {rival:.4g} of {name} on the same folds"
     if not np.isfinite(rival) or gain > gate.margin:
         words = f"The challenger is {gain:.2f} % better: {compared}."
-        return Decision("promoted", words, fresh, rival)
+        return Verdict("promoted", words, "own", mae, rival)
     than = f"only {gain:.2f} % better" if gain > 0 else "not better"
-    return Decision("kept", f"The challenger is {than}: {compared}, which stays.", fresh, rival)
+    return _kept(f"The challenger is {than}: {compared}, which stays.", champion, metric)
+
+
+def _kept(words: str, champion: Mapping[str, float], metric: str) -> Verdict:
+    return Verdict("kept", words, "champion", champion.get("mae"), champion[metric])

@@ -190,7 +190,11 @@ def _close(day: Day) -> PipelineResult:
         history=day.frame,
         scores=day.scores,
         verdict=(ledger.read("backtest") or {}).get("verdict"),
-        notes={"Gate": verdict["words"], "Monitor": (ledger.read("monitor") or {})["words"]},
+        notes={
+            "Gate": verdict["words"],
+            "Monitor": (ledger.read("monitor") or {})["words"],
+            "Model": (ledger.read("forecast") or {"words": ""})["words"],
+        },
         forecast=pd.read_parquet(forecast) if verdict["forecaster"] != "none" else None,
         files={name: Path(path) for name, path in delivered.items()},
         runs=_finished_runs(spec, day),

@@ -126,8 +126,9 @@ class FitSpec:
     Parameters
     ----------
     when : {"always", "due"}, default "always"
-        "always" trains a challenger in every run. With "due" the champion reads the newest rows and
-        forecasts, and a challenger is trained where monitoring asks for one.
+        "always" trains a challenger in every run. With "due" the champion's state is moved on by the
+        rows that came since it was fitted, and it forecasts; a challenger is trained where monitoring
+        asks for one, or where the champion can't forecast these rows.
     every : int, optional
         With "due": also after this many steps of the data.
     """

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from .spec import PipelineSpec
 
-__all__ = ["log", "meet_champion", "register", "tracked"]
+__all__ = ["DATA", "log", "meet_champion", "register", "tracked"]
 
-PIPELINE, ORDER = "tsrnn.pipeline", "tsrnn.order"
+PIPELINE, ORDER, DATA = "tsrnn.pipeline", "tsrnn.order", "tsrnn.data"
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def meet_champion(spec: PipelineSpec, ledger: Ledger, run: TrackedRun) -> Versio
         return None
     looked, known = ledger.read("monitor"), champion and champion.version
     if looked and looked["champion"] != known and not ledger.read("register"):
-        for step in ("monitor", "gate", "forecast", "deliver"):
+        for step in ("monitor", "update", "gate", "forecast", "deliver"):
             ledger.forget(step)
     return champion
 
@@ -114,7 +114,7 @@ def _register(
         AS_OF: ledger.as_of,
         END: data.end,
         MAE: verdict["mae"],
-        "tsrnn.data": data.tags["tsrnn.data"],
+        DATA: data.tags[DATA],
     }
     version = registry.register(kept["model"], run, spec.name, tags=tags, newest=ORDER)
     ledger.write("register", version=version.version)
@@ -147,6 +147,8 @@ def log(
     found = {"mae": looked["mae"], "expected_mae": looked["expected"], **inside}
     found |= {f"drift_{name}": value for name, value in looked["drift"].items()}
     run.log_metrics({f"monitor/{name}": value for name, value in found.items()})
+    said = ledger.read("forecast") or {"model": "none", "words": "no forecast was made"}
+    tags |= {"tsrnn.model": said["model"], "tsrnn.model_words": said["words"]}
     run.set_tags({**tags, "tsrnn.monitor": looked["words"]})
     for path in sorted(ledger.folder.glob("*.*")):
         if path.is_file() and path.name != "rows.parquet":
