@@ -20,9 +20,11 @@ from sklearn.base import clone
 
 from tsrnn.backtesting import BacktestResult
 from tsrnn.backtesting import backtest as roll
-from tsrnn.base import Forecast, Forecaster
+from tsrnn.base import Forecast
 from tsrnn.exceptions import SkillWarning
 from tsrnn.panel import Panel
+
+from .wrapped import Wrapped
 
 if TYPE_CHECKING:
     from .sections import BacktestSpec, GateSpec
@@ -30,22 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "backtest_with_twin", "decide", "knows_later", "score_twin"]
 
 
-class _Frozen(Forecaster):
-    """A fitted forecaster that a backtest takes as it is: its ``fit`` learns nothing.
-
-    Parameters
-    ----------
-    model : Forecaster
-        Fitted, or to be fitted by the first ``fit`` and then kept.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        for name in ("horizon", "id_col", "time_col", "target_col", "freq", "calendar", "season"):
-            setattr(self, name, getattr(model, name))
-
-    def __sklearn_clone__(self) -> _Frozen:
-        return self
+class _Frozen(Wrapped):
+    """A forecaster that is fitted once, by the first ``fit`` where it is not fitted yet, and then kept."""
 
     def set_params(self, **params: Any) -> _Frozen:
         for name, value in params.items():
@@ -53,12 +41,6 @@ class _Frozen(Forecaster):
         if not self.model.__sklearn_is_fitted__():
             self.model.set_params(**params)
         return self
-
-    def _check_parameters(self) -> None:
-        self.model._check_parameters()  # noqa: SLF001
-
-    def _covariate_columns(self) -> Any:
-        return self.model._covariate_columns()  # noqa: SLF001
 
     def _fit_panel(self, panel: Panel, notify: Callable[..., None]) -> None:
         del notify

@@ -18,6 +18,7 @@ _FACTS = {
 }
 """What must be equal: where a backtest says it, and where a fit does."""
 _SCORES = ("mase", "mae", "rmse", "smape", "crps", "pinball")
+_COSTS = ("cpu_seconds",)
 _NOT_SHOWN = ("params.plan/", "params.gate/")
 
 
@@ -46,7 +47,8 @@ def compare(
     -------
     pandas.DataFrame
         One row per run, by name: ``run_id``, the scores of its backtest (of a fit: on held-out
-        steps), those of the naive forecast beside them, and the parameters that differ.
+        steps), those of the naive forecast beside them, CPU seconds where they were measured, and the
+        parameters that differ.
 
     Raises
     ------
@@ -117,6 +119,8 @@ def _scores(table: pd.DataFrame) -> pd.DataFrame:
     naive = prefixes.replace({"backtest/model": "backtest/naive", "test": "naive"})
     for score in ("mase", "mae"):
         columns[f"naive {score}"] = _picked(table, naive, score)
+    for cost in _COSTS:
+        columns[cost] = _column(table, f"metrics.{cost}").astype(float)
     return pd.DataFrame(columns).dropna(axis=1, how="all")
 
 
