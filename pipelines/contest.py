@@ -102,7 +102,7 @@ def score_twin(
 
 def knows_later(twin: Any, result: BacktestResult) -> bool:
     """Return whether ``twin`` was fitted to rows after the oldest cutoff of a series."""
-    tail = twin._history_tail()  # noqa: SLF001
+    tail = twin._history_tail().things()  # noqa: SLF001
     seen = pd.Series(twin.axis_.to_index(tail.last_times), index=tail.ids.astype(str))
     folds = result.forecasts
     if folds.columns[0] == "cutoff":

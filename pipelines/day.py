@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import tsrnn
-
 from tsrnn.exceptions import DataError, ParameterError
 
 from . import judge, shelf, sql, steps
 from .contest import backtest_with_twin
 from .files import write_figure, write_table
+from .kept import keep
 from .ledger import Ledger, dates, order
 from .load import load
 from .ready import Ready, bring_up
@@ -79,7 +79,7 @@ class Day:
             if verdict["forecaster"] != "none":
                 self._step("forecast", lambda: self._forecast(champion))
                 self._step("deliver", lambda: self._deliver(champion))
-            shelf.log(self.spec, self.ledger, run, self.data, self.scores)
+            shelf.log(self.spec, self.ledger, run, self.data)
         if run.is_on and run.experiment_id is not None:
             self.page = experiment_page(run.uri, run.experiment_id)
 
@@ -132,8 +132,7 @@ class Day:
             result, twin, folds = backtest_with_twin(
                 steps.make_forecaster(spec), self.frame, spec.backtest, level=spec.forecast.level
             )
-        write_table(self.folder / "backtest.parquet", result.forecasts)
-        write_table(self.folder / "scores.csv", result.scores, index=True)
+        keep(self.folder, result)
         if spec.output.figures:
             for name, figure in steps.draw_backtest(result, unit=spec.data.unit).items():
                 write_figure(self.folder / f"{name}.png", figure)

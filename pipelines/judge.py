@@ -13,6 +13,7 @@ from tsrnn.exceptions import DataError, ParameterError
 
 from . import monitor
 from .contest import Verdict, backtest_with_twin, decide, knows_later, score_twin
+from .joint import each_series, flat_forecast, flat_rows
 from .ledger import Ledger, dates, order
 from .load import as_time
 
@@ -37,11 +38,13 @@ def look_back(
     """Return the findings of monitoring, and whether a fit is due because of them or by the spec."""
     before = [day for day in dates(spec.folder) if order(day.as_of) < order(ledger.as_of)]
     earlier = [said for day in before[-spec.monitor.dates :] if (said := _said(day)) is not None]
-    found = monitor.compare(earlier, frame, data, spec.monitor)
+    rows, columns = flat_rows(frame, data), each_series(data)
+    earlier = [replace(said, forecast=flat_forecast(said.forecast, data)) for said in earlier]
+    found = monitor.compare(earlier, rows, columns, spec.monitor)
     moved, reasons = {}, list(found.reasons)
     if champion is not None and END in champion.tags and not is_late(champion, ledger):
         since = as_time(champion.tags[END], frame[data.time_col], END)
-        moved, words = monitor.drift(frame, data, since=since)
+        moved, words = monitor.drift(rows, columns, since=since)
         reasons += words
         age = frame.loc[frame[data.time_col] > since, data.time_col].nunique()
         if spec.fit.every is not None and age >= spec.fit.every:
@@ -105,9 +108,7 @@ def judge(
     except (DataError, ParameterError) as error:
         words = f"{_name(champion)} can't forecast the folds: {error} {first.words}"
         return replace(first, words=words)
-    return decide(
-        spec.gate, scores, challenger=twin_scores, champion=rival, name=_name(champion)
-    )
+    return decide(spec.gate, scores, challenger=twin_scores, champion=rival, name=_name(champion))
 
 
 def _score_champion(

@@ -23,6 +23,7 @@ from . import steps
 from .cron import trigger
 from .day import Day
 from .files import write_text
+from .joint import each_series, flat_forecast, flat_rows
 from .ledger import Ledger
 from .load import load
 from .lock import hold
@@ -186,8 +187,8 @@ def _close(day: Day) -> PipelineResult:
     story = Story(
         spec=spec,
         as_of=ledger.as_of,
-        data=day.data,
-        history=day.frame,
+        data=each_series(day.data),
+        history=flat_rows(day.frame, day.data),
         scores=day.scores,
         verdict=(ledger.read("backtest") or {}).get("verdict"),
         notes={
@@ -195,7 +196,9 @@ def _close(day: Day) -> PipelineResult:
             "Monitor": (ledger.read("monitor") or {})["words"],
             "Model": (ledger.read("forecast") or {"words": ""})["words"],
         },
-        forecast=pd.read_parquet(forecast) if verdict["forecaster"] != "none" else None,
+        forecast=None
+        if verdict["forecaster"] == "none"
+        else flat_forecast(pd.read_parquet(forecast), day.data),
         files={name: Path(path) for name, path in delivered.items()},
         runs=_finished_runs(spec, day),
         page=day.page,
@@ -228,7 +231,7 @@ def _finished_runs(spec: PipelineSpec, day: Day) -> pd.DataFrame:
     if day.page is None:
         return pd.DataFrame()
     try:
-        found = runs(spec.experiment_name, tracking_uri=day.uri)
+        found = runs(spec.experiment_name, nested=False, tracking_uri=day.uri)
     except (TsrnnError, OSError):
         return pd.DataFrame()
     whole = found["tags.tsrnn.pipeline"] == spec.name

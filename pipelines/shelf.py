@@ -15,6 +15,7 @@ from tsrnn.exceptions import TrackingWarning
 
 from . import steps
 from .judge import AS_OF, END, MAE
+from .kept import kept
 from .ledger import Ledger, order
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["DATA", "log", "meet_champion", "register", "tracked"]
 
 PIPELINE, ORDER, DATA = "tsrnn.pipeline", "tsrnn.order", "tsrnn.data"
+
+_NOT_LOGGED = {"rows.parquet", "backtest.parquet", "backtest.png", "skill.png"}
+"""The rows are the user's; the backtest is logged with its folds."""
 
 
 @contextmanager
@@ -126,9 +130,8 @@ def log(
     ledger: Ledger,
     run: TrackedRun,
     data: steps.DataSummary,
-    scores: pd.DataFrame | None,
 ) -> None:
-    """Log what the ledger knows beside what the fit has logged: ``backtest/model/mase`` and so on."""
+    """Log what the ledger knows beside what the fit has logged, the backtest with its folds as runs below."""
     from tsrnn.tracking.record import fit_params
 
     looked, verdict = ledger.read("monitor") or {}, ledger.read("gate") or {}
@@ -139,10 +142,9 @@ def log(
         settings = asdict(getattr(spec, section))
         run.log_params({f"{section}/{name}": value for name, value in settings.items()})
     tags = {"tsrnn.gate": verdict["words"], "tsrnn.outcome": verdict["outcome"]}
-    if scores is not None:
-        for method, row in scores.iterrows():
-            run.log_metrics({f"backtest/{method}/{name}": value for name, value in row.items()})
-        tags["tsrnn.backtest"] = (ledger.read("backtest") or {})["verdict"]
+    if (backtest := ledger.read("backtest")) is not None:
+        judged = kept(ledger.folder, backtest["verdict"], data)
+        run.log_backtest(judged, figures=spec.output.figures)
     inside = {f"coverage_{level}": share for level, share in looked["coverage"].items()}
     found = {"mae": looked["mae"], "expected_mae": looked["expected"], **inside}
     found |= {f"drift_{name}": value for name, value in looked["drift"].items()}
@@ -151,5 +153,5 @@ def log(
     tags |= {"tsrnn.model": said["model"], "tsrnn.model_words": said["words"]}
     run.set_tags({**tags, "tsrnn.monitor": looked["words"]})
     for path in sorted(ledger.folder.glob("*.*")):
-        if path.is_file() and path.name != "rows.parquet":
+        if path.is_file() and path.name not in _NOT_LOGGED:
             run.log_artifact(path, "pipeline")

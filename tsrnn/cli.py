@@ -91,12 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_actions(pipeline.add_subparsers(required=True, metavar="ACTION"))
 
-    ui = commands.add_parser("ui", help="open MLflow on the local store", epilog=EPILOG)
+    ui = _add(
+        commands,
+        "ui",
+        _ui,
+        help="open MLflow on the runs of the store",
+        description="Serve MLflow on the local store until Ctrl-C and open the page that compares the runs named, or "
+        "the newest of a pipeline; without either, the newest experiment.",
+    )
+    ui.add_argument("runs", nargs="*", metavar="RUN", help="names or ids of runs to compare")
+    ui.add_argument("--pipeline", metavar="SPEC", help="compare the newest runs of this pipeline")
+    ui.add_argument("--no-browser", action="store_true", help="print the address alone")
     ui.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
-    ui.set_defaults(command=_ui)
 
     compare = _add(
         commands,
@@ -292,9 +301,17 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _ui(arguments: argparse.Namespace) -> int:
+    from tsrnn.pipelines.spec import read_spec
     from tsrnn.pipelines.ui import serve
 
-    return serve(host=arguments.host, port=arguments.port, announce=_say)
+    return serve(
+        host=arguments.host,
+        port=arguments.port,
+        announce=_say,
+        names=arguments.runs,
+        pipeline=None if arguments.pipeline is None else read_spec(arguments.pipeline),
+        browser=not arguments.no_browser,
+    )
 
 
 def _compare(arguments: argparse.Namespace) -> None:

@@ -158,7 +158,13 @@ def state(place: Path) -> dict[str, Any]:
         if pd.read_sql("SELECT name FROM sqlite_master", address)["name"].eq("forecasts").any():
             table = pd.read_sql("SELECT * FROM forecasts", address)
             found["rows"] = table.groupby("as_of").size().to_dict()
-    runs = tsrnn.tracking.runs("shop", tracking_uri=uri)
+    every = tsrnn.tracking.runs("shop", tracking_uri=uri)
+    runs = tsrnn.tracking.runs("shop", nested=False, tracking_uri=uri)
+    found["folds"] = []
+    if "tags.tsrnn.fold" in every:
+        below = every[every["tags.tsrnn.fold"].notna()]
+        known = below[["tags.tsrnn.as_of", "tags.tsrnn.fold", "status"]]
+        found["folds"] = sorted(map(tuple, known.to_numpy().tolist()))
     found["runs"] = runs[["run_id", "status"]] if len(runs) else runs
     found["finished"] = runs[runs["status"] == "FINISHED"] if len(runs) else runs
     for version in client.search_model_versions("name='shop'"):
@@ -191,7 +197,7 @@ def check_done(place: Path, expected: dict[str, Any]) -> None:
     """Assert that all is there, once, and as it is without a kill."""
     seen = state(place)
     pd.testing.assert_frame_equal(seen["forecast"], expected["forecast"])
-    for key in ("rows", "versions", "champion", "models", "litter"):
+    for key in ("rows", "versions", "champion", "models", "litter", "folds"):
         assert seen[key] == expected[key], f"{key}: {seen[key]} instead of {expected[key]}"
     statuses = seen["runs"]["status"].tolist()
     assert "RUNNING" not in statuses, f"a run is left open: {statuses}"
@@ -223,6 +229,7 @@ def main() -> int:
     points = log.read_text().splitlines()
     print(f"{len(points)} points in {seconds:.1f} s; champion {expected['champion']}", flush=True)
     assert expected["versions"], "the scenario registers nothing"
+    assert len(expected["folds"]) == 4, "each backtest has two folds"
     draw = random.Random(arguments.seed)
     chosen: list[tuple[str, float]] = [("point", k) for k in spread(len(points), arguments.points)]
     if arguments.random:

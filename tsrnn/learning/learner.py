@@ -111,13 +111,10 @@ class Learner:
         clock = _Clock(self.training.max_time)
         test = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size).test
         unseen = panel.times[panel.indptr[test.series] + test.known] > until
-        first = before.network.members[0]
-        assert isinstance(first, ForecastNetwork)
-        skill = self._judge(first, panel, test) if unseen.all() else None
+        members = [copy.deepcopy(network) for network in before.network.networks]
+        skill = self._judge(members[0], panel, test) if unseen.all() else None
         sampler = self._sampler(panel, panel.lengths)
-        members = copy.deepcopy(list(before.network.members))
         for number, network in enumerate(members):
-            assert isinstance(network, ForecastNetwork)
             share, spread = float(network.head.share), copy.deepcopy(network.output.state_dict())
             network.head.share.fill_(1.0)
             plan = replace(

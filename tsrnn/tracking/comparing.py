@@ -9,7 +9,7 @@ import pandas as pd
 from tsrnn.exceptions import ParameterError
 from tsrnn.tracking.words import runs as list_runs
 
-__all__ = ["compare"]
+__all__ = ["compare", "place_of"]
 
 _FACTS = {
     "data": ("tags.tsrnn.backtest_data", "tags.tsrnn.data"),
@@ -75,7 +75,7 @@ def _chosen(table: pd.DataFrame, wanted: Sequence[str] | None) -> pd.DataFrame:
         nested = _column(table, "tags.mlflow.parentRunId").notna()
         chosen = table[scored.notna() & ~nested & (table["status"] == "FINISHED")]
     else:
-        places = [_place(table, name) for name in wanted]
+        places = [place_of(table, name) for name in wanted]
         chosen = table.loc[places]
         for name, prefix in zip(wanted, _prefixes(chosen), strict=True):
             if prefix is None or prefix != prefix:
@@ -89,7 +89,8 @@ def _chosen(table: pd.DataFrame, wanted: Sequence[str] | None) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def _place(table: pd.DataFrame, name: str) -> int:
+def place_of(table: pd.DataFrame, name: str) -> int:
+    """Return the row of ``table`` that is the run ``name``: its name, or the beginning of its id."""
     found = table.index[
         (table["run_name"] == name) | (table["run_id"].str.startswith(name) & (len(name) >= 6))
     ]
