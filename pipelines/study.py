@@ -23,7 +23,7 @@ from tsrnn.exceptions import SkillWarning, SpecError
 from . import steps
 from .files import write_table, write_text
 from .load import load
-from .report import MEASURES, aligned
+from .report import MEASURES, aligned, nobody
 from .wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def run_study(
                 f"study needs intervals from 1 to below backtest.n_windows={spec.backtest.n_windows}. "
                 f"Got {k}. Ask for a shorter one, or more windows."
             )
-    say = announce or _nothing
+    say = announce or nobody
     forecaster, frame = steps.make_forecaster(spec), load(spec.data, as_of=as_of)
     data = steps.check(forecaster, frame)
     rows, runs = {}, []
@@ -275,7 +275,3 @@ def _describe(spec: PipelineSpec, table: pd.DataFrame, data: steps.DataSummary) 
         f"{spec.name}: {windows} dates, {step} steps apart, up to {data.end}; {data.n_series} series, "
         f"horizon {data.horizon}\n\n{aligned(lines)}\n\n{words}."
     )
-
-
-def _nothing(message: str) -> None:
-    """Announce to nobody."""

@@ -73,7 +73,7 @@ CALLS = {
     recorder: ["terminate"],
     files.os: ["fsync"],
     steps: ["publish"],
-    run: ["_tidy"],
+    run: ["_result"],
 }
 
 
