@@ -12,7 +12,7 @@ from tsrnn.exceptions import DataError
 
 from . import steps
 from .load import as_time, load
-from .report import aligned
+from .report import aligned, nobody
 from .run import WAIT, PipelineResult, run_pipeline
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def backfill(
 
     An error ends it; the next call goes on there.
     """
-    say = announce or _nothing
+    say = announce or nobody
     results = []
     for as_of in as_of_dates(spec, first=first, last=last):
         say(f"\n{as_of}")
@@ -81,7 +81,3 @@ def describe(results: list[PipelineResult]) -> str:
         shown = f"{mase:.4f}" if math.isfinite(mase) else "-"
         rows.append([result.as_of, result.outcome, shown, "" if result.is_new else "was finished"])
     return aligned(rows)
-
-
-def _nothing(message: str) -> None:
-    """Announce to nobody."""

@@ -20,32 +20,20 @@ from sklearn.base import clone
 
 from tsrnn.backtesting import BacktestResult
 from tsrnn.backtesting import backtest as roll
-from tsrnn.base import Forecast, Forecaster
+from tsrnn.base import Forecast
 from tsrnn.exceptions import SkillWarning
 from tsrnn.panel import Panel
+
+from .wrapped import Wrapped
 
 if TYPE_CHECKING:
     from .sections import BacktestSpec, GateSpec
 
-__all__ = ["Decision", "backtest_with_twin", "decide", "knows_later", "score_twin"]
+__all__ = ["Verdict", "backtest_with_twin", "decide", "knows_later", "score_twin"]
 
 
-class _Frozen(Forecaster):
-    """A fitted forecaster that a backtest takes as it is: its ``fit`` learns nothing.
-
-    Parameters
-    ----------
-    model : Forecaster
-        Fitted, or to be fitted by the first ``fit`` and then kept.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        for name in ("horizon", "id_col", "time_col", "target_col", "freq", "calendar", "season"):
-            setattr(self, name, getattr(model, name))
-
-    def __sklearn_clone__(self) -> _Frozen:
-        return self
+class _Frozen(Wrapped):
+    """A forecaster that is fitted once, by the first ``fit`` where it is not fitted yet, and then kept."""
 
     def set_params(self, **params: Any) -> _Frozen:
         for name, value in params.items():
@@ -53,12 +41,6 @@ class _Frozen(Forecaster):
         if not self.model.__sklearn_is_fitted__():
             self.model.set_params(**params)
         return self
-
-    def _check_parameters(self) -> None:
-        self.model._check_parameters()  # noqa: SLF001
-
-    def _covariate_columns(self) -> Any:
-        return self.model._covariate_columns()  # noqa: SLF001
 
     def _fit_panel(self, panel: Panel, notify: Callable[..., None]) -> None:
         del notify
@@ -120,7 +102,7 @@ def score_twin(
 
 def knows_later(twin: Any, result: BacktestResult) -> bool:
     """Return whether ``twin`` was fitted to rows after the oldest cutoff of a series."""
-    tail = twin._history_tail()  # noqa: SLF001
+    tail = twin._history_tail().things()  # noqa: SLF001
     seen = pd.Series(twin.axis_.to_index(tail.last_times), index=tail.ids.astype(str))
     folds = result.forecasts
     if folds.columns[0] == "cutoff":
@@ -141,22 +123,27 @@ def _roll(
 
 
 @dataclass(frozen=True)
-class Decision:
+class Verdict:
     """What the gate says.
 
     Parameters
     ----------
     outcome : {"promoted", "kept", "refused"}
-        The challenger takes over; the champion stays; there is neither.
+        The challenger becomes champion; it does not; nothing may forecast.
     words : str
         Why, as a sentence.
-    challenger, champion : float or None
-        Their scores.
+    forecaster : {"own", "champion", "none"}
+        Which model forecasts: the one trained on this date's rows, the champion, or none.
+    mae : float or None
+        Its mean absolute error on the folds.
+    champion : float or None
+        Score of the champion on the folds, where there was a contest.
     """
 
     outcome: str
     words: str
-    challenger: float
+    forecaster: str
+    mae: float | None = None
     champion: float | None = None
 
 
@@ -167,7 +154,7 @@ def decide(
     challenger: Mapping[str, float],
     champion: Mapping[str, float] | None,
     name: str = "the champion",
-) -> Decision:
+) -> Verdict:
     """Judge a challenger.
 
     Parameters
@@ -181,19 +168,24 @@ def decide(
     name : str
         The champion in words.
     """
-    metric, own = gate.metric, float(scores.loc["model", gate.metric])
-    if gate.beat is not None and not own < (bar := float(scores.loc[gate.beat, metric])):
-        words = f"does not beat {gate.beat}: {metric} {own:.4g} against {bar:.4g}"
+    metric, own = gate.metric, scores.loc["model"].astype(float)
+    score, mae = own[metric], float(own["mae"])
+    if gate.beat is not None and not score < (bar := float(scores.loc[gate.beat, metric])):
+        words = f"does not beat {gate.beat}: {metric} {score:.4g} against {bar:.4g}"
         if champion is None:
-            return Decision("refused", f"The challenger {words}, and there is no champion.", own)
-        return Decision("kept", f"The challenger {words}; {name} stays.", own, champion[metric])
+            return Verdict("refused", f"The challenger {words}, and there is no champion.", "none")
+        return _kept(f"The challenger {words}; {name} stays.", champion, metric)
     if champion is None:
-        return Decision("promoted", f"There was no champion; {metric} {own:.4g}.", own)
+        return Verdict("promoted", f"There was no champion; {metric} {score:.4g}.", "own", mae)
     fresh, rival = challenger[metric], champion[metric]
     gain = 100 * (1 - fresh / rival) if rival > 0 else 0.0
     compared = f"{metric} {fresh:.4g} against {rival:.4g} of {name} on the same folds"
     if not np.isfinite(rival) or gain > gate.margin:
         words = f"The challenger is {gain:.2f} % better: {compared}."
-        return Decision("promoted", words, fresh, rival)
+        return Verdict("promoted", words, "own", mae, rival)
     than = f"only {gain:.2f} % better" if gain > 0 else "not better"
-    return Decision("kept", f"The challenger is {than}: {compared}, which stays.", fresh, rival)
+    return _kept(f"The challenger is {than}: {compared}, which stays.", champion, metric)
+
+
+def _kept(words: str, champion: Mapping[str, float], metric: str) -> Verdict:
+    return Verdict("kept", words, "champion", champion.get("mae"), champion[metric])

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import tsrnn
+from tsrnn.exceptions import DataError, ParameterError
 
 from . import judge, shelf, sql, steps
 from .contest import backtest_with_twin
 from .files import write_figure, write_table
+from .kept import keep
 from .ledger import Ledger, dates, order
 from .load import load
+from .ready import Ready, bring_up
 from .report import describe_data, describe_scores
 from .ui import experiment_page
 
@@ -55,6 +58,7 @@ class Day:
         self.spec, self.ledger, self.folder = spec, ledger, ledger.folder
         self.began = time.monotonic()
         self._read, self._announce = frame, announce
+        self._ready: Ready | None = None
         self.uri = ""
         self.page: str | None = None
 
@@ -64,7 +68,7 @@ class Day:
         with shelf.tracked(self.spec, self.ledger) as run:
             champion, self.uri = shelf.meet_champion(self.spec, self.ledger, run), run.uri
             looked = self._step("monitor", lambda: self._look_back(champion))
-            if looked["due"] or champion is None:
+            if looked["due"] or champion is None or not self._carries_on(champion):
                 self._step("backtest", self._backtest)
                 verdict = self._step("gate", lambda: self._judge(champion))
                 if verdict["forecaster"] == "own":
@@ -75,7 +79,7 @@ class Day:
             if verdict["forecaster"] != "none":
                 self._step("forecast", lambda: self._forecast(champion))
                 self._step("deliver", lambda: self._deliver(champion))
-            shelf.log(self.spec, self.ledger, run, self.data, self.scores)
+            shelf.log(self.spec, self.ledger, run, self.data)
         if run.is_on and run.experiment_id is not None:
             self.page = experiment_page(run.uri, run.experiment_id)
 
@@ -128,8 +132,7 @@ class Day:
             result, twin, folds = backtest_with_twin(
                 steps.make_forecaster(spec), self.frame, spec.backtest, level=spec.forecast.level
             )
-        write_table(self.folder / "backtest.parquet", result.forecasts)
-        write_table(self.folder / "scores.csv", result.scores, index=True)
+        keep(self.folder, result)
         if spec.output.figures:
             for name, figure in steps.draw_backtest(result, unit=spec.data.unit).items():
                 write_figure(self.folder / f"{name}.png", figure)
@@ -173,16 +176,30 @@ class Day:
         if version is not None:
             self._say("register", f"{self.spec.name} v{version} is the champion")
 
+    def _carries_on(self, champion: Version) -> bool:
+        """Return whether the champion, which nobody challenges, can forecast these rows."""
+        return bool(self._step("update", lambda: self._update(champion))["works"])
+
+    def _update(self, champion: Version) -> dict[str, Any]:
+        try:
+            ready = self._bring_up(champion)
+            ready.forecast(horizon=self.data.horizon, level=self.spec.forecast.level)
+        except (DataError, ParameterError) as error:
+            words = f"the champion can't forecast these rows, so a fit is due: {error}"
+            self._say("update", words)
+            return {"works": False, "words": words}
+        self._say("update", ready.words)
+        return {"works": True, "words": ready.words}
+
     def _forecast(self, champion: Version | None) -> dict[str, Any]:
-        model, level = self._model(champion), self.spec.forecast.level
-        own = model is self.__dict__.get("own")
-        forecast = model.predict(None if own else self.frame, level=level)
+        ready = self._model(champion)
+        forecast = ready.forecast(horizon=self.data.horizon, level=self.spec.forecast.level)
         if self.spec.output.figures:
             figure = steps.draw_forecast(self.frame, forecast, self.data, unit=self.spec.data.unit)
             write_figure(self.folder / "forecast.png", figure)
         write_table(self.folder / "forecast.parquet", forecast)
         self._say("forecast", f"{self.data.horizon} steps of {self.data.n_series} series")
-        return {"rows": len(forecast)}
+        return {"rows": len(forecast), "model": ready.how, "words": ready.words}
 
     def _deliver(self, champion: Version | None) -> dict[str, Any]:
         """Write the forecast to where it is read: the newest one to the folder, each to the table."""
@@ -196,7 +213,7 @@ class Day:
             self.folder,
             spec.folder,
             table_format=spec.output.format,
-            model=self._model(champion),
+            model=self._model(champion).model,
         )
         return {"files": {name: str(path) for name, path in files.items()}}
 
@@ -211,10 +228,17 @@ class Day:
 
         return registry.fetch(champion, uri=self.uri, folder=self.folder / "champion")
 
-    def _model(self, champion: Version | None) -> Any:
+    def _model(self, champion: Version | None) -> Ready:
+        """Return the model that forecasts, at the end of the rows."""
         if champion is None or (self.ledger.read("gate") or {})["forecaster"] == "own":
-            return self.own
-        return tsrnn.load(self._files(champion) / "forecaster")
+            return Ready(self.own)
+        return self._bring_up(champion)
+
+    def _bring_up(self, champion: Version) -> Ready:
+        if self._ready is None:
+            model = tsrnn.load(self._files(champion) / "forecaster")
+            self._ready = bring_up(model, self.frame, fitted=champion.tags.get(shelf.DATA))
+        return self._ready
 
     def _say(self, word: str, text: str) -> None:
         self._announce(f"{word:<9} {text}  ({time.monotonic() - self.began:.0f} s)")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sklearn.base import clone
 
+from tsrnn.exceptions import DataError, ParameterError
+
 from . import monitor
-from .contest import Decision, backtest_with_twin, decide, knows_later, score_twin
+from .contest import Verdict, backtest_with_twin, decide, knows_later, score_twin
+from .joint import each_series, flat_forecast, flat_rows
 from .ledger import Ledger, dates, order
 from .load import as_time
 
@@ -20,31 +23,9 @@ if TYPE_CHECKING:
     from .spec import PipelineSpec
     from .steps import DataSummary
 
-__all__ = ["Verdict", "judge", "look_back", "without_challenger"]
+__all__ = ["judge", "look_back", "without_challenger"]
 
 AS_OF, END, MAE = "tsrnn.as_of", "tsrnn.end", "tsrnn.mae"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate decided.
-
-    Parameters
-    ----------
-    outcome : {"promoted", "kept", "refused"}
-        The challenger becomes champion; it does not; nothing may forecast.
-    words : str
-        Why, as a sentence.
-    forecaster : {"own", "champion", "none"}
-        Which model forecasts: the one trained on this date's rows, the champion, or none.
-    mae : float or None
-        Its mean absolute error on the folds.
-    """
-
-    outcome: str
-    words: str
-    forecaster: str
-    mae: float | None
 
 
 def look_back(
@@ -57,11 +38,13 @@ def look_back(
     """Return the findings of monitoring, and whether a fit is due because of them or by the spec."""
     before = [day for day in dates(spec.folder) if order(day.as_of) < order(ledger.as_of)]
     earlier = [said for day in before[-spec.monitor.dates :] if (said := _said(day)) is not None]
-    found = monitor.compare(earlier, frame, data, spec.monitor)
+    rows, columns = flat_rows(frame, data), each_series(data)
+    earlier = [replace(said, forecast=flat_forecast(said.forecast, data)) for said in earlier]
+    found = monitor.compare(earlier, rows, columns, spec.monitor)
     moved, reasons = {}, list(found.reasons)
     if champion is not None and END in champion.tags and not is_late(champion, ledger):
         since = as_time(champion.tags[END], frame[data.time_col], END)
-        moved, words = monitor.drift(frame, data, since=since)
+        moved, words = monitor.drift(rows, columns, since=since)
         reasons += words
         age = frame.loc[frame[data.time_col] > since, data.time_col].nunique()
         if spec.fit.every is not None and age >= spec.fit.every:
@@ -112,22 +95,20 @@ def judge(
     champion, files
         The champion and the folder of its files, where there is one.
     """
-    own = float(scores.loc["model", "mae"])
-    if champion is None or files is None or is_late(champion, ledger):
-        first = decide(spec.gate, scores, challenger=twin_scores, champion=None)
+    first = decide(spec.gate, scores, challenger=twin_scores, champion=None)
+    if champion is None or files is None:
+        return first
+    if is_late(champion, ledger):
         if first.outcome == "refused":
-            return Verdict("refused", first.words, "none", None)
-        if champion is None:
-            return Verdict(first.outcome, first.words, "own", own)
+            return first
         words = f"{_name(champion)} is of a later date and stays; the model of this date forecasts."
-        return Verdict("kept", words, "own", own)
-    rival = _score_champion(spec, frame, files, like=twin)
-    decision: Decision = decide(
-        spec.gate, scores, challenger=twin_scores, champion=rival, name=_name(champion)
-    )
-    if decision.outcome == "promoted":
-        return Verdict("promoted", decision.words, "own", own)
-    return Verdict("kept", decision.words, "champion", rival["mae"])
+        return replace(first, outcome="kept", words=words)
+    try:
+        rival = _score_champion(spec, frame, files, like=twin)
+    except (DataError, ParameterError) as error:
+        words = f"{_name(champion)} can't forecast the folds: {error} {first.words}"
+        return replace(first, words=words)
+    return decide(spec.gate, scores, challenger=twin_scores, champion=rival, name=_name(champion))
 
 
 def _score_champion(

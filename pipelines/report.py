@@ -23,6 +23,7 @@ __all__ = [
     "describe_run",
     "describe_scores",
     "forecast_table",
+    "nobody",
 ]
 
 MEASURES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE", "crps": "CRPS"}
@@ -233,3 +234,7 @@ def aligned(rows: list[list[str]]) -> str:
         cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
     return "\n".join(lines)
+
+
+def nobody(message: str) -> None:
+    """Listen to no announcement."""

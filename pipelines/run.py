@@ -23,10 +23,11 @@ from . import steps
 from .cron import trigger
 from .day import Day
 from .files import write_text
+from .joint import each_series, flat_forecast, flat_rows
 from .ledger import Ledger
 from .load import load
 from .lock import hold
-from .report import Story, describe_run
+from .report import Story, describe_run, nobody
 
 if TYPE_CHECKING:
     from .spec import PipelineSpec
@@ -141,7 +142,7 @@ def run_pipeline(
     An error after the data were checked ends the MLflow run as FAILED; the next try goes on with both,
     date and run. Where MLflow can't be reached the run goes on without it (TrackingWarning).
     """
-    say = announce or _nothing
+    say = announce or nobody
     if as_of is not None and not again and (known := _finished(spec, as_of)) is not None:
         return known
     with hold(spec.folder, wait=wait, announce=say):
@@ -166,32 +167,44 @@ def run_pipeline(
 def _finished(spec: PipelineSpec, as_of: str) -> PipelineResult | None:
     """Return the result of a date that is finished, from its records."""
     ledger = Ledger(spec.folder, as_of)
-    done = ledger.finished(spec.digest)
-    if done is None:
+    if ledger.finished(spec.digest) is None:
         return None
-    _tidy(ledger)
+    return _result(spec, ledger, is_new=False)
+
+
+def _result(spec: PipelineSpec, ledger: Ledger, *, is_new: bool) -> PipelineResult:
+    """Return what a closed date found, and drop what only its steps needed."""
+    for name in ("twin", "champion", *(["model"] if ledger.read("upload") else [])):
+        shutil.rmtree(ledger.folder / name, ignore_errors=True)
+    (ledger.folder / "rows.parquet").unlink(missing_ok=True)
+    done = ledger.read("done") or {}
     report = (ledger.folder / "report.txt").read_text(encoding="utf-8")
     return PipelineResult(
-        spec, as_of, done["outcome"], done["words"], done["run_id"], report, is_new=False
+        spec, ledger.as_of, done["outcome"], done["words"], done["run_id"], report, is_new=is_new
     )
 
 
 def _close(day: Day) -> PipelineResult:
-    """Write the report, close the date and drop what only its steps needed."""
+    """Write the report and close the date."""
     spec, ledger = day.spec, day.ledger
     verdict = ledger.read("gate") or {}
-    run = ledger.read("run")
     delivered = (ledger.read("deliver") or {"files": {}})["files"]
     forecast = ledger.folder / "forecast.parquet"
     story = Story(
         spec=spec,
         as_of=ledger.as_of,
-        data=day.data,
-        history=day.frame,
+        data=each_series(day.data),
+        history=flat_rows(day.frame, day.data),
         scores=day.scores,
         verdict=(ledger.read("backtest") or {}).get("verdict"),
-        notes={"Gate": verdict["words"], "Monitor": (ledger.read("monitor") or {})["words"]},
-        forecast=pd.read_parquet(forecast) if verdict["forecaster"] != "none" else None,
+        notes={
+            "Gate": verdict["words"],
+            "Monitor": (ledger.read("monitor") or {})["words"],
+            "Model": (ledger.read("forecast") or {"words": ""})["words"],
+        },
+        forecast=None
+        if verdict["forecaster"] == "none"
+        else flat_forecast(pd.read_parquet(forecast), day.data),
         files={name: Path(path) for name, path in delivered.items()},
         runs=_finished_runs(spec, day),
         page=day.page,
@@ -201,20 +214,13 @@ def _close(day: Day) -> PipelineResult:
     write_text(ledger.folder / "report.txt", text)
     if delivered:
         write_text(spec.folder / "report.txt", text)
-    run_id = None if run is None else run["run_id"]
     ledger.close(
-        outcome=verdict["outcome"], words=verdict["words"], mae=verdict["mae"], run_id=run_id
+        outcome=verdict["outcome"],
+        words=verdict["words"],
+        mae=verdict["mae"],
+        run_id=(ledger.read("run") or {"run_id": None})["run_id"],
     )
-    _tidy(ledger)
-    return PipelineResult(
-        spec, ledger.as_of, verdict["outcome"], verdict["words"], run_id, text, is_new=True
-    )
-
-
-def _tidy(ledger: Ledger) -> None:
-    for name in ("twin", "champion", *(["model"] if ledger.read("upload") else [])):
-        shutil.rmtree(ledger.folder / name, ignore_errors=True)
-    (ledger.folder / "rows.parquet").unlink(missing_ok=True)
+    return _result(spec, ledger, is_new=True)
 
 
 def _finished_runs(spec: PipelineSpec, day: Day) -> pd.DataFrame:
@@ -224,12 +230,8 @@ def _finished_runs(spec: PipelineSpec, day: Day) -> pd.DataFrame:
     if day.page is None:
         return pd.DataFrame()
     try:
-        found = runs(spec.experiment_name, tracking_uri=day.uri)
+        found = runs(spec.experiment_name, nested=False, tracking_uri=day.uri)
     except (TsrnnError, OSError):
         return pd.DataFrame()
     whole = found["tags.tsrnn.pipeline"] == spec.name
     return found[whole & (found["status"] == "FINISHED")].reset_index(drop=True)
-
-
-def _nothing(message: str) -> None:
-    """Announce to nobody."""

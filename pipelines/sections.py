@@ -46,7 +46,8 @@ class DataSpec:
     start : str, optional
         First time to keep; all when not given.
     id_col, time_col, target_col, freq, calendar : optional
-        As in :class:`tsrnn.RNNForecaster`; recognised from the data when not given.
+        As in :class:`tsrnn.RNNForecaster`; recognised from the data when not given. A list of targets is
+        forecast together.
     unit : str, optional
         Unit of the values, written at the axes of the plots.
     """
@@ -60,7 +61,7 @@ class DataSpec:
     start: str | int | None = None
     id_col: str | None = None
     time_col: str | None = None
-    target_col: str | None = None
+    target_col: str | list[str] | None = None
     freq: str | int | None = None
     calendar: str | list[str] | None = None
     unit: str | None = None
@@ -126,8 +127,9 @@ class FitSpec:
     Parameters
     ----------
     when : {"always", "due"}, default "always"
-        "always" trains a challenger in every run. With "due" the champion reads the newest rows and
-        forecasts, and a challenger is trained where monitoring asks for one.
+        "always" trains a challenger in every run. With "due" the champion's state is moved on by the
+        rows that came since it was fitted, and it forecasts; a challenger is trained where monitoring
+        asks for one, or where the champion can't forecast these rows.
     every : int, optional
         With "due": also after this many steps of the data.
     """

@@ -15,6 +15,7 @@ from tsrnn.exceptions import TrackingWarning
 
 from . import steps
 from .judge import AS_OF, END, MAE
+from .kept import kept
 from .ledger import Ledger, order
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 
     from .spec import PipelineSpec
 
-__all__ = ["log", "meet_champion", "register", "tracked"]
+__all__ = ["DATA", "log", "meet_champion", "register", "tracked"]
 
-PIPELINE, ORDER = "tsrnn.pipeline", "tsrnn.order"
+PIPELINE, ORDER, DATA = "tsrnn.pipeline", "tsrnn.order", "tsrnn.data"
+
+_NOT_LOGGED = {"rows.parquet", "backtest.parquet", "backtest.png", "skill.png"}
+"""The rows are the user's; the backtest is logged with its folds."""
 
 
 @contextmanager
@@ -68,7 +72,7 @@ def meet_champion(spec: PipelineSpec, ledger: Ledger, run: TrackedRun) -> Versio
         return None
     looked, known = ledger.read("monitor"), champion and champion.version
     if looked and looked["champion"] != known and not ledger.read("register"):
-        for step in ("monitor", "gate", "forecast", "deliver"):
+        for step in ("monitor", "update", "gate", "forecast", "deliver"):
             ledger.forget(step)
     return champion
 
@@ -114,7 +118,7 @@ def _register(
         AS_OF: ledger.as_of,
         END: data.end,
         MAE: verdict["mae"],
-        "tsrnn.data": data.tags["tsrnn.data"],
+        DATA: data.tags[DATA],
     }
     version = registry.register(kept["model"], run, spec.name, tags=tags, newest=ORDER)
     ledger.write("register", version=version.version)
@@ -126,9 +130,8 @@ def log(
     ledger: Ledger,
     run: TrackedRun,
     data: steps.DataSummary,
-    scores: pd.DataFrame | None,
 ) -> None:
-    """Log what the ledger knows beside what the fit has logged: ``backtest/model/mase`` and so on."""
+    """Log what the ledger knows beside what the fit has logged, the backtest with its folds as runs below."""
     from tsrnn.tracking.record import fit_params
 
     looked, verdict = ledger.read("monitor") or {}, ledger.read("gate") or {}
@@ -139,15 +142,16 @@ def log(
         settings = asdict(getattr(spec, section))
         run.log_params({f"{section}/{name}": value for name, value in settings.items()})
     tags = {"tsrnn.gate": verdict["words"], "tsrnn.outcome": verdict["outcome"]}
-    if scores is not None:
-        for method, row in scores.iterrows():
-            run.log_metrics({f"backtest/{method}/{name}": value for name, value in row.items()})
-        tags["tsrnn.backtest"] = (ledger.read("backtest") or {})["verdict"]
+    if (backtest := ledger.read("backtest")) is not None:
+        judged = kept(ledger.folder, backtest["verdict"], data)
+        run.log_backtest(judged, figures=spec.output.figures)
     inside = {f"coverage_{level}": share for level, share in looked["coverage"].items()}
     found = {"mae": looked["mae"], "expected_mae": looked["expected"], **inside}
     found |= {f"drift_{name}": value for name, value in looked["drift"].items()}
     run.log_metrics({f"monitor/{name}": value for name, value in found.items()})
+    said = ledger.read("forecast") or {"model": "none", "words": "no forecast was made"}
+    tags |= {"tsrnn.model": said["model"], "tsrnn.model_words": said["words"]}
     run.set_tags({**tags, "tsrnn.monitor": looked["words"]})
     for path in sorted(ledger.folder.glob("*.*")):
-        if path.is_file() and path.name != "rows.parquet":
+        if path.is_file() and path.name not in _NOT_LOGGED:
             run.log_artifact(path, "pipeline")

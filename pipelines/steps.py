@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from tsrnn.exceptions import SpecError
 from tsrnn.frames import read_panel
 
 from .files import write_bytes, write_table
+from .joint import each_series, flat_forecast, flat_rows
 from .strict import hint
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class DataSummary:
         Steps that will be forecast.
     id_col, time_col, target_col : str
         Columns as given or recognised; ``id_col`` is None where the frame is one series.
+    targets : list of str
+        Columns that are forecast together; empty where there is one target.
     tags : dict of str to str
         Size, span and fingerprint, as every run in MLflow has them.
     """
@@ -69,6 +72,7 @@ class DataSummary:
     time_col: str
     target_col: str
     tags: dict[str, str]
+    targets: list[str] = field(default_factory=list)
 
 
 def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
@@ -124,8 +128,8 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
     from tsrnn.tracking.record import data_tags
 
     return DataSummary(
-        n_series=len(panel),
-        n_rows=len(panel.values),
+        n_series=len(panel) // panel.channels,
+        n_rows=len(panel.values) // panel.channels,
         n_missing=int(np.isnan(panel.values.astype(float)).sum()),
         start=panel.axis.label(panel.times.min()),
         end=panel.axis.label(panel.times.max()),
@@ -133,17 +137,20 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
         horizon=panel.axis.horizon if forecaster.horizon is None else forecaster.horizon,
         id_col=names.id_name if names.has_ids else None,
         time_col=names.time_name,
-        target_col=names.target_name,
+        target_col=", ".join(map(str, names.targets or (names.target_name,))),
         tags=data_tags(panel),
+        targets=list(names.targets),
     )
 
 
 def draw_backtest(result: BacktestResult, *, unit: str | None = None) -> dict[str, Figure]:
     """Return the figures of a backtest: folds, error by steps ahead."""
     from tsrnn.plotting import plot_backtest, plot_skill
+    from tsrnn.tracking.folds import Judged
 
+    shown: Any = Judged.of(result)  # frozen, where the protocol of drawing has a plain attribute
     return {
-        "backtest": plot_backtest(result, unit=unit),
+        "backtest": plot_backtest(shown, unit=unit),
         "skill": plot_skill(result.by_horizon, unit=unit),
     }
 
@@ -154,12 +161,13 @@ def draw_forecast(
     """Return the figure of a forecast after its history."""
     from tsrnn.plotting import plot_forecast
 
+    shown = each_series(data)
     return plot_forecast(
-        frame,
-        forecast,
-        id_col=data.id_col,
-        time_col=data.time_col,
-        target_col=data.target_col,
+        flat_rows(frame, data),
+        flat_forecast(forecast, data),
+        id_col=shown.id_col,
+        time_col=shown.time_col,
+        target_col=shown.target_col,
         title=f"Forecast of {data.horizon} steps after {data.end}",
         unit=unit,
     )

@@ -398,7 +398,9 @@ def test_the_printed_table_has_the_numbers_of_the_backtest(two_runs):
 
 @pytest.mark.slow
 def test_two_runs_of_the_same_data_are_comparable_in_the_store(two_runs):
-    found = tsrnn.tracking.runs("tiny", tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db")
+    found = tsrnn.tracking.runs(
+        "tiny", nested=False, tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db"
+    )
     whole = found[found["tags.tsrnn.pipeline"] == "tiny"]
 
     assert whole["status"].tolist() == ["FINISHED", "FINISHED"]
@@ -435,7 +437,7 @@ def test_a_run_that_fails_is_failed_in_the_store(two_runs, monkeypatch):
             run_pipeline(spec)
 
     found = tsrnn.tracking.runs(
-        "broken", tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db"
+        "broken", nested=False, tracking_uri=f"sqlite:///{two_runs.place}/mlruns/mlflow.db"
     )
     assert found["status"].tolist() == ["FAILED"]
 
@@ -459,7 +461,9 @@ def test_a_terminated_run_exits_with_143_and_is_killed_in_the_store(place):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if "RUNNING" in set(tsrnn.tracking.runs("tiny", tracking_uri=uri)["status"]):
+            if "RUNNING" in set(
+                tsrnn.tracking.runs("tiny", nested=False, tracking_uri=uri)["status"]
+            ):
                 break
             time.sleep(0.3)
         process.terminate()
@@ -469,4 +473,6 @@ def test_a_terminated_run_exits_with_143_and_is_killed_in_the_store(place):
     assert process.returncode == 143, said
     assert time.monotonic() - began < 10
     assert "Traceback" not in said
-    assert tsrnn.tracking.runs("tiny", tracking_uri=uri)["status"].tolist() == ["KILLED"]
+    assert tsrnn.tracking.runs("tiny", nested=False, tracking_uri=uri)["status"].tolist() == [
+        "KILLED"
+    ]

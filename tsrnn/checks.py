@@ -59,6 +59,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     for name in ("hidden_size", "num_layers", "max_steps", "n_members", "batch_size"):
         check_integer(name, getattr(f, name), low=1)
     check_integer("verbose", f.verbose, low=0)
+    check_flag("warm_start", f.warm_start)
     check_seed(f.random_state)
     check_option("output", f.output, OUTPUTS)
     check_option("representation", f.representation, REPRESENTATIONS)

@@ -87,96 +87,145 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     pipeline = commands.add_parser(
-        "pipeline", help="run, check, backfill or schedule pipelines", epilog=EPILOG
+        "pipeline", help="run, check, backfill, study or schedule pipelines", epilog=EPILOG
     )
     _add_actions(pipeline.add_subparsers(required=True, metavar="ACTION"))
 
-    ui = commands.add_parser("ui", help="open MLflow on the local store", epilog=EPILOG)
+    ui = _add(
+        commands,
+        "ui",
+        _ui,
+        help="open MLflow on the runs of the store",
+        description="Serve MLflow on the local store until Ctrl-C and open the page that compares the runs named, or "
+        "the newest of a pipeline; without either, the newest experiment.",
+    )
+    ui.add_argument("runs", nargs="*", metavar="RUN", help="names or ids of runs to compare")
+    ui.add_argument("--pipeline", metavar="SPEC", help="compare the newest runs of this pipeline")
+    ui.add_argument("--no-browser", action="store_true", help="print the address alone")
     ui.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
-    ui.set_defaults(command=_ui)
 
-    compare = commands.add_parser(
+    compare = _add(
+        commands,
         "compare",
+        _compare,
         help="print runs side by side",
         description="Print the scores of runs, the best first, and the parameters in which they differ. Runs that "
         "other data, cutoffs or horizons have judged are refused.",
-        epilog=EPILOG,
     )
-    compare.set_defaults(command=_compare)
     compare.add_argument(
         "runs", nargs="*", metavar="RUN", help="names or ids (all finished runs when none is given)"
     )
     compare.add_argument("--experiment", metavar="NAME", help="only the runs of this experiment")
     compare.add_argument("--anyway", action="store_true", help="compare what is not alike, too")
 
-    version = commands.add_parser("version", help="print the version")
-    version.set_defaults(command=_version)
+    _add(commands, "version", _version, help="print the version")
     return parser
 
 
 def _add_actions(actions: Any) -> None:
-    run = actions.add_parser(
+    spec, date, work = _options(_add_spec), _options(_add_date), _options(_add_work)
+    _add(
+        actions,
         "run",
-        help="load, check, backtest, fit, judge, register, forecast, write",
+        _run,
+        help="load, check, backtest, fit or update, judge, register, forecast, write",
         description="Run a pipeline for a date. A date that is finished is answered from its record; one that "
         "was broken off is gone on with.",
-        epilog=EPILOG,
+        parents=[spec, date, work],
     )
-    run.set_defaults(command=_run)
-    check = actions.add_parser(
+    _add(
+        actions,
         "check",
+        _check,
         help="load and check without training",
         description="Read the spec, load the data and pass them through the gate; nothing is trained or written.",
-        epilog=EPILOG,
+        parents=[spec, date],
     )
-    check.set_defaults(command=_check)
-    for action in (run, check):
-        action.add_argument(
-            "--as-of", metavar="DATE", help="use only rows up to this time, as if it were now"
-        )
-    backfill = actions.add_parser(
+    backfill = _add(
+        actions,
         "backfill",
+        _backfill,
         help="run every date of a span, oldest first",
         description="Run a pipeline as of every date between two that the data have, oldest first. Finished dates "
         "are answered from their records.",
-        epilog=EPILOG,
+        parents=[spec, work],
     )
-    backfill.set_defaults(command=_backfill)
     backfill.add_argument("--from", dest="first", metavar="DATE", required=True)
     backfill.add_argument("--to", dest="last", metavar="DATE", required=True)
-    for action in (run, check, backfill):
-        action.add_argument("spec", metavar="SPEC", help="YAML file, such as pipelines/prices.yaml")
-        action.add_argument(
-            "--set",
-            dest="changes",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="change a value of the spec, such as model.max_steps=200 (repeat for more)",
-        )
-    for action in (run, backfill):
-        action.add_argument(
-            "--again", action="store_true", help="run finished dates anew, as new runs"
-        )
-        action.add_argument(
-            "--wait",
-            type=float,
-            default=600.0,
-            metavar="SECONDS",
-            help="wait this long for another run of the same pipeline (default: 600)",
-        )
-    serve = actions.add_parser(
+    study = _add(
+        actions,
+        "study",
+        _study,
+        help="compare refitting, warm starts and updates by accuracy and CPU time",
+        description="Backtest the model of a pipeline as fitted again every so many dates, from scratch and from the "
+        "weights before, and with its state moved on alone; print accuracy beside CPU seconds.",
+        parents=[spec, date],
+    )
+    study.add_argument(
+        "--every",
+        type=int,
+        action="append",
+        metavar="K",
+        help="dates from one fit to the next (repeat for more; default: 1 and 5)",
+    )
+    serve = _add(
+        actions,
         "serve",
+        _serve,
         help="run the schedules of a folder",
         description="Run each pipeline of a folder at the times of its 'schedule', each run in a process of its "
         "own with a time limit and retries, until SIGTERM or Ctrl-C.",
-        epilog=EPILOG,
     )
-    serve.set_defaults(command=_serve)
     serve.add_argument("folder", metavar="FOLDER", help="folder of YAML files, such as pipelines/")
+
+
+def _add(
+    commands: Any, name: str, command: Callable[..., Any], **how: Any
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, epilog=EPILOG, **how)
+    parser.set_defaults(command=command)
+    return parser
+
+
+# ---- options that several actions have -----------------------------------------------------------
+
+
+def _options(add: Callable[[argparse.ArgumentParser], None]) -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    add(parent)
+    return parent
+
+
+def _add_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help="YAML file, such as pipelines/prices.yaml")
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the spec, such as model.max_steps=200 (repeat for more)",
+    )
+
+
+def _add_date(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as-of", metavar="DATE", help="use only rows up to this time, as if it were now"
+    )
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--again", action="store_true", help="run finished dates anew, as new runs")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="wait this long for another run of the same pipeline (default: 600)",
+    )
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -230,6 +279,21 @@ def _backfill(arguments: argparse.Namespace) -> int:
     return max(_code(result.outcome) for result in results)
 
 
+def _study(arguments: argparse.Namespace) -> None:
+    from tsrnn.pipelines.spec import read_spec
+    from tsrnn.pipelines.study import EVERY, run_study
+
+    spec = read_spec(arguments.spec, arguments.changes)
+    with _notes():
+        study = run_study(
+            spec, every=arguments.every or EVERY, as_of=arguments.as_of, announce=_say
+        )
+    print(study.text)
+    _say(f"\nFiles    {study.folder}/  (study.csv, study.md)")
+    if study.runs:
+        _say(f"Compare  tsrnn compare {' '.join(run[:8] for run in study.runs)}")
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from tsrnn.pipelines.serve import serve
 
@@ -237,9 +301,17 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _ui(arguments: argparse.Namespace) -> int:
+    from tsrnn.pipelines.spec import read_spec
     from tsrnn.pipelines.ui import serve
 
-    return serve(host=arguments.host, port=arguments.port, announce=_say)
+    return serve(
+        host=arguments.host,
+        port=arguments.port,
+        announce=_say,
+        names=arguments.runs,
+        pipeline=None if arguments.pipeline is None else read_spec(arguments.pipeline),
+        browser=not arguments.no_browser,
+    )
 
 
 def _compare(arguments: argparse.Namespace) -> None:

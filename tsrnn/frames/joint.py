@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from tsrnn.panel import Panel, PanelCovariates
 if TYPE_CHECKING:
     from tsrnn.frames.formats import FrameFormat
 
-__all__ = ["channel_ids", "interleave", "target_column"]
+__all__ = ["channel_ids", "each_target", "interleave", "target_column"]
 
 
 def interleave(panel: Panel, values: list[np.ndarray], form: FrameFormat) -> Panel:
@@ -68,3 +70,32 @@ def target_column(name: str, target: Any) -> str:
     """
     kind, *rest = name.split("-", 1)
     return "-".join([kind, str(target), *rest])
+
+
+def each_target(frame: pd.DataFrame, targets: Sequence[Any], id_col: Any = None) -> pd.DataFrame:
+    """Return a forecast or backtest of several targets as one of series with one target each.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With columns such as ``forecast-<target>`` and ``actual-<target>``.
+    targets : sequence
+        Their names.
+    id_col : str, optional
+        Column of the series, which comes back as text, "series target"; without it the column "target".
+    """
+    parts = []
+    for target in targets:
+        form = re.compile(
+            rf"(actual|forecast)-{re.escape(str(target))}((?:-lo-|-hi-|-q)[\d.]+)?", re.ASCII
+        )
+        found = {column: form.fullmatch(str(column)) for column in frame.columns}
+        own = {column: f"{m[1]}{m[2] or ''}" for column, m in found.items() if m}
+        beside = [c for c in frame.columns if not str(c).startswith(("actual-", "forecast-"))]
+        part = frame[[*beside, *own]].rename(columns=own)
+        if id_col is None:
+            part.insert(0, "target", str(target))
+        else:
+            part[id_col] = part[id_col].astype(str) + f" {target}"
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)

@@ -22,7 +22,7 @@ from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel
-from tsrnn.windows import WindowSampler
+from tsrnn.windows import Origins, WindowSampler
 
 __all__ = ["Learned", "Learner", "start_from_reference"]
 
@@ -95,9 +95,38 @@ class Learner:
         ):  # their correlation is read off all origins, which takes no rolling on
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
-        skill = self._judge(network, panel, split)
+        skill = self._judge(network, panel, split.test)
         members = self._members(panel, best_step, share, correction, clock)
         return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
+
+    def go_on(self, panel: Panel, before: Learned, *, until: int) -> Learned:
+        """Train the networks of an earlier fit on, on all rows, for a quarter as long as was best then.
+
+        Spreads and the share of what was learned stay what that fit chose: the rows that would choose
+        anew were learned from. They are judged as they were, where the rows that judge all came after
+        ``until``, the last time they know.
+        """
+        from tsrnn.learning.training import fit_network  # loads lightning
+
+        clock = _Clock(self.training.max_time)
+        test = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size).test
+        unseen = panel.times[panel.indptr[test.series] + test.known] > until
+        members = [copy.deepcopy(network) for network in before.network.networks]
+        skill = self._judge(members[0], panel, test) if unseen.all() else None
+        sampler = self._sampler(panel, panel.lengths)
+        for number, network in enumerate(members):
+            share, spread = float(network.head.share), copy.deepcopy(network.output.state_dict())
+            network.head.share.fill_(1.0)
+            plan = replace(
+                self.training,
+                max_steps=max(before.best_step // 4, 1),
+                max_time=clock.share(len(members) - number),
+                seed=self.training.seed + number,
+            )
+            fit_network(network, sampler, plan, validate=None, notify=_ignore)
+            network.head.share.fill_(share)
+            network.output.load_state_dict(spread)
+        return replace(before, network=NetworkEnsemble(members), skill=skill)
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows."""
@@ -172,15 +201,15 @@ class Learner:
         network.head.share.fill_(share)
         return result.best_step, share, result.history
 
-    def _judge(self, network: ForecastNetwork, panel: Panel, split: Split) -> Skill | None:
+    def _judge(self, network: ForecastNetwork, panel: Panel, test: Origins) -> Skill | None:
         """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
-        if not len(split.test):
+        if not len(test):
             return None
         with torch.inference_mode():
-            reading = read_origins(network, panel, split.test, context=self.data.context)
+            reading = read_origins(network, panel, test, context=self.data.context)
             levels = (0.1, 0.9) if network.output.has_quantiles else ()
             point, quantiles = self.forecasting(network, reading, self.data.horizon, levels)
-        return judge(panel, split.test, point, quantiles, season=self.data.seasons[0])
+        return judge(panel, test, point, quantiles, season=self.data.seasons[0])
 
     def _members(
         self,

@@ -101,30 +101,31 @@ class NetworkEnsemble(nn.Module):
     @property
     def plan(self) -> NetworkPlan:
         """What every member is."""
-        return self._networks[0].plan
+        return self.networks[0].plan
 
     @property
     def output(self) -> Output:
         """The first member's output: the family of distributions is the same for all."""
-        return self._networks[0].output
+        return self.networks[0].output
 
     @property
     def path_factor(self) -> Tensor:
         """Cholesky factor of the copula that joins the margins to paths, common to all members."""
-        return self._networks[0].path_factor
+        return self.networks[0].path_factor
 
     @property
     def channel_factor(self) -> Tensor:
         """The same over channels that share a state."""
-        return self._networks[0].channel_factor
+        return self.networks[0].channel_factor
 
     @property
     def share(self) -> float:
         """Share of what was learned that is said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
-        return float(self._networks[0].head.share)
+        return float(self.networks[0].head.share)
 
     @property
-    def _networks(self) -> list[ForecastNetwork]:
+    def networks(self) -> list[ForecastNetwork]:
+        """The members."""
         return list(self.members)  # type: ignore[arg-type]
 
     def read(
@@ -137,7 +138,7 @@ class NetworkEnsemble(nn.Module):
         """Return the members' states after reading the rows; see :meth:`ForecastNetwork.read`."""
         after = [
             network.read(values, own, covariates, before)
-            for network, own in zip(self._networks, self._begun(state), strict=True)
+            for network, own in zip(self.networks, self._begun(state), strict=True)
         ]
         return _joined(after)
 
@@ -152,7 +153,7 @@ class NetworkEnsemble(nn.Module):
         """Return the members' states after so many steps; see :meth:`ForecastNetwork.states`."""
         each = [
             network.states(values, counts, own, covariates, before)
-            for network, own in zip(self._networks, self._begun(state), strict=True)
+            for network, own in zip(self.networks, self._begun(state), strict=True)
         ]
         return [_joined(list(after)) for after in zip(*each, strict=True)]
 
@@ -161,7 +162,7 @@ class NetworkEnsemble(nn.Module):
         states = self._split(state)
         return [
             network.say(values, own, covariates)
-            for network, own in zip(self._networks, states, strict=True)
+            for network, own in zip(self.networks, states, strict=True)
         ]
 
     def advance(
@@ -171,7 +172,7 @@ class NetworkEnsemble(nn.Module):
         states = self._split(state)
         both = [
             network.advance(values, own, covariates)
-            for network, own in zip(self._networks, states, strict=True)
+            for network, own in zip(self.networks, states, strict=True)
         ]
         return [head for head, _ in both], _joined([after for _, after in both])
 
@@ -186,7 +187,7 @@ class NetworkEnsemble(nn.Module):
         """Say the horizon step after step, each member; see :meth:`ForecastNetwork.unroll`."""
         each = [
             network.unroll(values, own, covariates, paths=paths)
-            for network, own in zip(self._networks, self._split(state), strict=True)
+            for network, own in zip(self.networks, self._split(state), strict=True)
         ]
         said = [next(steps) for steps in each]
         for _ in range(1, self.plan.horizon):
@@ -198,7 +199,7 @@ class NetworkEnsemble(nn.Module):
         """Return the mean over members of their quantiles, shape (..., horizon, quantile)."""
         each = [
             network.quantiles(head, probability, step=step)
-            for network, head in zip(self._networks, said, strict=True)
+            for network, head in zip(self.networks, said, strict=True)
         ]
         return each[0] if len(each) == 1 else torch.stack(each).mean(0)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from tsrnn.exceptions import ParameterError
 from tsrnn.tracking.words import runs as list_runs
 
-__all__ = ["compare"]
+__all__ = ["compare", "place_of"]
 
 _FACTS = {
     "data": ("tags.tsrnn.backtest_data", "tags.tsrnn.data"),
@@ -18,6 +18,7 @@ _FACTS = {
 }
 """What must be equal: where a backtest says it, and where a fit does."""
 _SCORES = ("mase", "mae", "rmse", "smape", "crps", "pinball")
+_COSTS = ("cpu_seconds",)
 _NOT_SHOWN = ("params.plan/", "params.gate/")
 
 
@@ -46,7 +47,8 @@ def compare(
     -------
     pandas.DataFrame
         One row per run, by name: ``run_id``, the scores of its backtest (of a fit: on held-out
-        steps), those of the naive forecast beside them, and the parameters that differ.
+        steps), those of the naive forecast beside them, CPU seconds where they were measured, and the
+        parameters that differ.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def _chosen(table: pd.DataFrame, wanted: Sequence[str] | None) -> pd.DataFrame:
         nested = _column(table, "tags.mlflow.parentRunId").notna()
         chosen = table[scored.notna() & ~nested & (table["status"] == "FINISHED")]
     else:
-        places = [_place(table, name) for name in wanted]
+        places = [place_of(table, name) for name in wanted]
         chosen = table.loc[places]
         for name, prefix in zip(wanted, _prefixes(chosen), strict=True):
             if prefix is None or prefix != prefix:
@@ -87,7 +89,8 @@ def _chosen(table: pd.DataFrame, wanted: Sequence[str] | None) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def _place(table: pd.DataFrame, name: str) -> int:
+def place_of(table: pd.DataFrame, name: str) -> int:
+    """Return the row of ``table`` that is the run ``name``: its name, or the beginning of its id."""
     found = table.index[
         (table["run_name"] == name) | (table["run_id"].str.startswith(name) & (len(name) >= 6))
     ]
@@ -117,6 +120,8 @@ def _scores(table: pd.DataFrame) -> pd.DataFrame:
     naive = prefixes.replace({"backtest/model": "backtest/naive", "test": "naive"})
     for score in ("mase", "mae"):
         columns[f"naive {score}"] = _picked(table, naive, score)
+    for cost in _COSTS:
+        columns[cost] = _column(table, f"metrics.{cost}").astype(float)
     return pd.DataFrame(columns).dropna(axis=1, how="all")
 
 

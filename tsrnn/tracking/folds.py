@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric
 
 from tsrnn.exceptions import DataError
+from tsrnn.frames.joint import each_target
 from tsrnn.plotting import plot_backtest, plot_calibration, plot_residuals, plot_skill
 from tsrnn.plotting.drawing import backtest_keys
 from tsrnn.tracking.journal import log_in_batches
@@ -23,33 +26,83 @@ if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
     from tsrnn.tracking.recorder import TrackedRun
 
-__all__ = ["judged_by", "log_backtest"]
+__all__ = ["Judged", "judged_by", "log_backtest"]
 
+_FOLD = "tsrnn.fold"
 _SERIES_BY_NAME = 60
 """Up to so many series get a metric each; the table has them all."""
 
 
-def log_backtest(run: TrackedRun, result: BacktestResult, name: str) -> None:
-    """Log all of a backtest into ``run``; see :meth:`TrackedRun.log_backtest`."""
-    run.set_tags({f"tsrnn.{name}": result.verdict, **judged_by(result.forecasts)})
-    for method, row in result.scores.iterrows():
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What of a backtest is logged; of several targets, each is a series of its own.
+
+    Parameters
+    ----------
+    forecasts, scores, by_horizon, by_series, by_window, verdict
+        As in :class:`~tsrnn.backtesting.BacktestResult`.
+    """
+
+    forecasts: pd.DataFrame
+    scores: pd.DataFrame
+    by_horizon: pd.DataFrame
+    by_series: pd.DataFrame
+    by_window: pd.DataFrame
+    verdict: str
+
+    @classmethod
+    def of(cls, result: BacktestResult) -> Judged:
+        """Return what is logged of ``result``."""
+        forecasts, by_series = result.forecasts, result.by_series
+        if isinstance(result.by_target.index, pd.MultiIndex):
+            targets = list(result.by_target.index.get_level_values(0).unique())
+            several = isinstance(by_series.index, pd.MultiIndex)
+            id_col = by_series.index.names[0] if several else None
+            forecasts = each_target(forecasts, targets, id_col)
+            if several:
+                labels = [f"{series} {target}" for series, target in by_series.index]
+                by_series = by_series.set_axis(pd.Index(labels, name=id_col))
+        return cls(
+            forecasts,
+            result.scores,
+            result.by_horizon,
+            by_series,
+            result.by_window,
+            result.verdict,
+        )
+
+
+def log_backtest(
+    run: TrackedRun, result: BacktestResult | Judged, name: str, *, figures: bool = True
+) -> None:
+    """Log all of a backtest into ``run``; see :meth:`TrackedRun.log_backtest`.
+
+    Doing it again in the same run goes on with the runs of its folds.
+    """
+    judged = result if isinstance(result, Judged) else Judged.of(result)
+    run.set_tags({f"tsrnn.{name}": judged.verdict, **judged_by(judged.forecasts)})
+    for method, row in judged.scores.iterrows():
         run.log_metrics({f"{name}/{method}/{score}": value for score, value in row.items()})
-    for method, curve in result.by_horizon.items():
+    for method, curve in judged.by_horizon.items():
         for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
             run.log_metrics({f"{name}/{method}/mae_by_step": value}, step)
-    for level, curve in _coverage_by_step(result.forecasts).items():
+    for level, curve in _coverage_by_step(judged.forecasts).items():
         for step, value in zip(curve.index.tolist(), curve.tolist(), strict=True):
             run.log_metrics({f"{name}/model/coverage_{level}_by_step": value}, step)
-    if len(result.by_series) <= _SERIES_BY_NAME:
-        for series, value in result.by_series["model"].items():
+    if len(judged.by_series) <= _SERIES_BY_NAME:
+        for series, value in judged.by_series["model"].items():
             run.log_metrics({f"{name}/series/{series}/mae": value})
-    run.log_table(result.forecasts, f"{name}/forecasts")
-    run.log_table(result.by_series.rename(index=str), f"{name}/by_series")
-    run.log_table(result.by_horizon, f"{name}/by_horizon")
-    for picture, figure in _pictures(result):
-        run.log_figure(figure, f"{name}/{picture}")
-    rows = list(_folds(result, name))
-    run.call(lambda client: _log_folds(client, run, rows), optional=True)
+    run.log_table(judged.forecasts, f"{name}/forecasts")
+    run.log_table(judged.by_series.rename(index=str), f"{name}/by_series")
+    run.log_table(judged.by_horizon, f"{name}/by_horizon")
+    if figures:
+        for picture, figure in _pictures(judged):
+            run.log_figure(figure, f"{name}/{picture}")
+    known: dict[str, str] = {}
+    run.call(lambda client: known.update(_known_folds(client, run, name)), optional=True)
+    for number, (cutoff, scores) in enumerate(_folds(judged, name), 1):
+        log = partial(_log_fold, run, known, f"{name}/{number:02d}", cutoff, scores)
+        run.call(log, optional=True)
 
 
 def judged_by(forecasts: pd.DataFrame) -> dict[str, str]:
@@ -106,7 +159,7 @@ def _coverage_by_step(forecasts: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _pictures(result: BacktestResult) -> Iterator[tuple[str, Any]]:
+def _pictures(result: Judged) -> Iterator[tuple[str, Any]]:
     forecasts = result.forecasts
     drawn: Any = result  # frozen, where the protocol of drawing has a plain attribute
     yield "folds", plot_backtest(drawn)
@@ -134,7 +187,7 @@ def _pictures(result: BacktestResult) -> Iterator[tuple[str, Any]]:
         yield "calibration", plot_calibration(nominal, observed, n)
 
 
-def _folds(result: BacktestResult, name: str) -> Iterator[tuple[str, dict[str, float]]]:
+def _folds(result: Judged, name: str) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield the newest cutoff of each fold, and its scores."""
     forecasts = result.forecasts
     id_col, _ = backtest_keys(forecasts)
@@ -153,20 +206,38 @@ def _folds(result: BacktestResult, name: str) -> Iterator[tuple[str, dict[str, f
         yield str(mine["cutoff"].max()), scores
 
 
-def _log_folds(
-    client: MlflowClient, run: TrackedRun, folds: list[tuple[str, dict[str, float]]]
+def _known_folds(client: MlflowClient, run: TrackedRun, name: str) -> dict[str, str]:
+    """Return the runs that an earlier, killed attempt made, by fold."""
+    below = f"tags.`mlflow.parentRunId` = '{run.run_id}' and tags.`{_FOLD}` LIKE '{name}/%'"
+    found = client.search_runs([run.experiment_id], below, max_results=5000)
+    return {each.data.tags[_FOLD]: str(each.info.run_id) for each in found}
+
+
+def _log_fold(
+    run: TrackedRun,
+    known: dict[str, str],
+    fold: str,
+    cutoff: str,
+    scores: dict[str, float],
+    client: MlflowClient,
 ) -> None:
-    started = client.get_run(run.run_id).info.start_time
-    for number, (cutoff, scores) in enumerate(folds, 1):
-        tags = {"mlflow.parentRunId": run.run_id, "tsrnn.task": "fold", "tsrnn.cutoff": cutoff}
-        child = client.create_run(
-            run.experiment_id, start_time=started, run_name=f"fold {number:02d}"
-        )
-        found = [
-            Metric(metric_name(key), value, started, 0)
-            for key, value in scores.items()
-            if np.isfinite(value)
-        ]
-        marks = [RunTag(key, str(value)) for key, value in tags.items()]
-        log_in_batches(client, child.info.run_id, metrics=found, tags=marks)
-        terminate(client, child.info.run_id, "FINISHED", started)
+    assert run.entity is not None, "the first call of the courier opens the run"
+    started = run.entity.info.start_time
+    if fold not in known:
+        tags = {
+            **run.tags,
+            "mlflow.parentRunId": str(run.run_id),
+            "tsrnn.task": "fold",
+            "tsrnn.cutoff": cutoff,
+            _FOLD: fold,
+        }
+        label = f"fold {fold.rpartition('/')[2]}"
+        child = client.create_run(run.experiment_id, start_time=started, tags=tags, run_name=label)
+        known[fold] = child.info.run_id
+    found = [
+        Metric(metric_name(key), value, started, 0)
+        for key, value in scores.items()
+        if np.isfinite(value)
+    ]
+    log_in_batches(client, known[fold], metrics=found)
+    terminate(client, known[fold], "FINISHED", started)

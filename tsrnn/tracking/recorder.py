@@ -25,6 +25,7 @@ from tsrnn.tracking.store import create_store, experiment_id, terminate
 if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
     from tsrnn.inspection import Diagnosis
+    from tsrnn.tracking.folds import Judged
 
 __all__ = ["TrackedRun"]
 
@@ -135,18 +136,21 @@ class TrackedRun:
         file.write_text(text, encoding="utf-8")
         self.log_artifact(file, _folder(name))
 
-    def log_backtest(self, result: BacktestResult, name: str = "backtest") -> None:
+    def log_backtest(
+        self, result: BacktestResult | Judged, name: str = "backtest", *, figures: bool = True
+    ) -> None:
         """Log a backtest, its folds as runs below this one.
 
         ``backtest/model/mase`` is the model's score, ``backtest/naive/mase`` that of the naive
         forecast, ``backtest/model/mae_by_step`` and ``coverage_80_by_step`` are curves over the steps
         ahead, ``backtest/series/<id>/mae`` is the error of a series. The tag ``tsrnn.backtest`` has the
         verdict, ``tsrnn.backtest_data``, ``_cutoffs`` and ``_horizon`` what judged. Files: tables of
-        forecasts and errors, pictures of folds, errors, residuals and calibration.
+        forecasts and errors and, with ``figures``, pictures of folds, errors, residuals and
+        calibration. Of several targets, each is a series of its own.
         """
         from tsrnn.tracking.folds import log_backtest
 
-        log_backtest(self, result, name)
+        log_backtest(self, result, name, figures=figures)
 
     def log_diagnosis(self, diagnosis: Diagnosis, name: str = "diagnosis") -> None:
         """Log what :meth:`~tsrnn.RNNForecaster.diagnose` found: words, picture, tables.
@@ -177,6 +181,11 @@ class TrackedRun:
     def is_on(self) -> bool:
         """Whether the store has answered everything so far."""
         return self._courier.failure is None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags it was opened with, which its folds have, too."""
+        return dict(self._tags)
 
     @property
     def scratch(self) -> Path:

@@ -156,20 +156,24 @@ def untracked() -> Iterator[None]:
         _fitting.reset(token)
 
 
-def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> pd.DataFrame:
+def runs(
+    experiment: str | None = None, *, nested: bool = True, tracking_uri: str | None = None
+) -> pd.DataFrame:
     """Return the runs of the store as a table, newest first.
 
     Parameters
     ----------
     experiment : str, optional
         Only this one; all experiments when not given.
+    nested : bool, default True
+        List the runs below others (folds, trials), too.
     tracking_uri : str, optional
         The store; see :func:`tsrnn.tracking.resolve_uri` for what happens without it.
 
     Returns
     -------
     pandas.DataFrame
-        One row per run: ``run_id``, ``run_name``, ``status``, ``start_time`` (UTC), then
+        One row per run: ``run_id``, ``experiment_id``, ``run_name``, ``status``, ``start_time`` (UTC), then
         ``metrics.*``, ``params.*`` and ``tags.*``.
 
     Raises
@@ -187,6 +191,7 @@ def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> p
     rows = [
         {
             "run_id": run.info.run_id,
+            "experiment_id": run.info.experiment_id,
             "run_name": run.info.run_name,
             "status": run.info.status,
             "start_time": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
@@ -195,9 +200,11 @@ def runs(experiment: str | None = None, *, tracking_uri: str | None = None) -> p
             **{f"tags.{key}": value for key, value in run.data.tags.items()},
         }
         for run in found
+        if nested or "mlflow.parentRunId" not in run.data.tags
     ]
     return pd.DataFrame(
-        rows, columns=None if rows else ["run_id", "run_name", "status", "start_time"]
+        rows,
+        columns=None if rows else ["run_id", "experiment_id", "run_name", "status", "start_time"],
     )
 
 
