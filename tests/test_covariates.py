@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tests.contract.samples import tiny, waves
+from tests.contract.samples import fit_tiny, tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, load
 from tsrnn.exceptions import DataError, DataWarning, ParameterError
 
@@ -49,9 +49,13 @@ def untrained(**changes) -> RNNForecaster:
     return tiny(**{"max_steps": 2, **changes})
 
 
+def fit(df, **changes) -> RNNForecaster:
+    return fit_tiny(df, **{"max_steps": 2, **changes})
+
+
 def trained(df, **changes) -> RNNForecaster:
     """A forecaster whose every weight matters, whatever the few steps of training found."""
-    model = untrained(**changes).fit(df)
+    model = fit(df, **changes)
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in model.network_.parameters():
@@ -152,13 +156,13 @@ def test_rows_without_a_target_are_the_future():
 
     pd.testing.assert_frame_equal(model.predict(appended), expected, check_exact=True)
     again = untrained(future_covariates=["driver"]).fit(appended).predict()
-    same = untrained(future_covariates=["driver"]).fit(history).predict(future_df=future)
+    same = fit(history, future_covariates=["driver"]).predict(future_df=future)
     pd.testing.assert_frame_equal(again, same, check_exact=True)
 
 
 def test_missing_rows_of_the_future_are_listed_and_can_be_made():
     history, future = split(driven())
-    model = untrained(future_covariates=["driver"]).fit(history)
+    model = fit(history, future_covariates=["driver"])
 
     with pytest.raises(
         DataError, match=r"\('s0', 2024-04-02\), \('s0', 2024-04-03\).*\(8 in all\).*make_future"
@@ -202,7 +206,7 @@ def test_a_longer_forecast_needs_its_longer_future():
 @pytest.mark.parametrize("kind", ["indexed", "polars", "arrow", "time in index"])
 def test_covariates_come_in_every_kind_of_long_frame(kind):
     history, future = split(driven())
-    expected = untrained(future_covariates=["driver"]).fit(history).predict(future_df=future)
+    expected = fit(history, future_covariates=["driver"]).predict(future_df=future)
     turn = {
         "indexed": lambda df: df.set_index(["unique_id", "ds"]),
         "polars": pl.from_pandas,
@@ -319,7 +323,7 @@ def test_a_saved_forecaster_forecasts_bit_for_bit(decoder, tmp_path):
 def test_score_takes_the_future_covariates_of_the_truth():
     df = driven()
     history, future = split(df)
-    model = untrained(future_covariates=["driver"]).fit(history)
+    model = fit(history, future_covariates=["driver"])
     truth = df.merge(future)
 
     forecast = model.predict(future_df=future)["forecast"].to_numpy()
@@ -354,37 +358,50 @@ def test_categories_that_were_not_fitted_count_as_unknown_and_are_told():
         model.predict(history.assign(kind=["z", *history["kind"][1:]]), future_df=future)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("given", ["column", "static_df"])
-def test_what_is_constant_separates_groups_that_react_differently(given):
+def grouped():
+    """Series that follow the driver, up or down by their group, and their groups."""
     df = driven(rows=60, series=8)
     up = df["unique_id"].str[-1].astype(int) % 2 == 0
     df["y"] = np.where(up, 2.0, -2.0) * df["driver"]
-    df["group"] = np.where(up, "up", "down")
-    model = tiny(
-        target_col="y",
-        future_covariates=["driver"],
-        static_covariates=["group"],
-        max_steps=200,
-        patience=None,
-    )
-    static = df[["unique_id", "group"]].drop_duplicates()
-    model.fit(df) if given == "column" else model.fit(df.drop(columns="group"), static_df=static)
+    static = df[["unique_id"]].assign(group=np.where(up, "up", "down")).drop_duplicates()
+    return df, static
+
+
+GROUPED = {"target_col": "y", "future_covariates": ["driver"], "static_covariates": ["group"]}
+
+
+@pytest.mark.slow
+def test_what_is_constant_separates_groups_that_react_differently():
+    df, static = grouped()
+    model = tiny(**GROUPED, max_steps=120, patience=None).fit(df, static_df=static)
     # histories of two new series that say nothing of how they react
     silent = driven(rows=40, seed=1).assign(y=2 * np.random.default_rng(2).normal(size=80))
     kinds = pd.DataFrame({"unique_id": ["s0", "s1"], "group": ["up", "down"]})
     history, future = split(silent)
-    extra = {"static_df": kinds}
-    if given == "column":
-        history, extra = history.merge(kinds), {}
 
     rising, falling = (
-        model.predict(history, future_df=future.assign(driver=driver), **extra)["forecast"]
+        model.predict(history, future_df=future.assign(driver=driver), static_df=kinds)["forecast"]
         for driver in (1.0, -1.0)
     )
 
     reaction = (rising - falling).to_numpy() / 2
     np.testing.assert_allclose(reaction, np.repeat([2.0, -2.0], HORIZON), atol=1.2)
+
+
+def test_what_is_constant_is_read_alike_from_a_column_and_from_a_frame_of_its_own():
+    df, static = grouped()
+    df, future = split(df)
+    whole = df.merge(static)
+
+    apart = untrained(**GROUPED).fit(df, static_df=static)
+    beside = untrained(**GROUPED).fit(whole)
+
+    expected = beside.predict(whole, future_df=future)
+    pd.testing.assert_frame_equal(beside.predict(future_df=future), expected)
+    pd.testing.assert_frame_equal(apart.predict(future_df=future), expected, check_exact=True)
+    pd.testing.assert_frame_equal(
+        apart.predict(df, future_df=future, static_df=static), expected, check_exact=True
+    )
 
 
 def test_missing_values_of_a_covariate_are_masked_and_told_once():
@@ -394,7 +411,7 @@ def test_missing_values_of_a_covariate_are_masked_and_told_once():
     with pytest.warns(
         DataWarning, match=r"'driver' has 2 missing values, the first for series 's0' at 2024-01-06"
     ) as told:
-        model = untrained(future_covariates=["driver"]).fit(history)
+        model = fit(history, future_covariates=["driver"])
 
     assert len(told) == 1
     assert np.isfinite(model.predict(future_df=future)["forecast"]).all()
@@ -408,7 +425,7 @@ def test_a_past_covariate_may_be_missing_in_the_rows_to_forecast():
 
     forecast = untrained(**settings).fit(appended).predict()
 
-    expected = untrained(**settings).fit(history).predict(future_df=future)
+    expected = fit(history, **settings).predict(future_df=future)
     pd.testing.assert_frame_equal(forecast, expected, check_exact=True)
 
 
@@ -509,7 +526,7 @@ def test_a_static_frame_has_one_row_for_each_series():
 
 def test_a_future_frame_is_refused_where_it_says_nothing_or_too_much():
     history, future = split(driven())
-    model = untrained(future_covariates=["driver"]).fit(history)
+    model = fit(history, future_covariates=["driver"])
 
     with pytest.raises(DataError, match="one row per series and time"):
         model.predict(future_df=pd.concat([future, future[:1]]))

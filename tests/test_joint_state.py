@@ -12,7 +12,16 @@ import torch
 
 from tests.contract.samples import tiny, waves
 from tests.nn.plans import plan
-from tests.test_state import NAMED, cut, fit, one_by_one, same, with_covariates
+from tests.test_state import (
+    NAMED,
+    cut,
+    fit,
+    goes_on_raggedly,
+    one_by_one,
+    same,
+    same_backtest,
+    with_covariates,
+)
 from tsrnn import DataError, load
 from tsrnn.calendars import TimeAxis
 from tsrnn.inspection.diagnosis import _inputs
@@ -98,14 +107,8 @@ def test_rows_one_at_a_time_lead_where_the_whole_history_does(settings):
 def test_several_rows_at_once_and_ragged_series(patch, count):
     frame = joint(waves(series=3, rows=START + 9))
     first, rest = cut(frame, {"s0": START, "s1": 2, "s2": START - 9})
-    model = fit_joint(first, patch=patch)
-    more, later = cut(rest, {"s0": count, "s1": 1, "s2": 9})
 
-    model.update(more)
-    same(model, pd.concat([first, more]))
-    model.update(later[later["unique_id"] == "s1"])
-
-    same(model, pd.concat([first, more, later[later["unique_id"] == "s1"]]))
+    goes_on_raggedly(fit_joint(first, patch=patch), first, rest, count)
 
 
 @pytest.mark.parametrize(
@@ -385,18 +388,7 @@ def test_a_backtest_from_one_pass_is_that_of_every_cutoff_alone(settings, step):
         frame = silent(frame, "s1", "w", 44, 90)
     model = fit_joint(frame[frame["ds"] < "2024-03-01"], **settings)
 
-    result = model.backtest(frame, n_windows=9, step=step, refit="never", level=80)
-
-    for cutoff, said in result.forecasts.groupby("cutoff"):
-        past = frame[frame["ds"] <= cutoff]
-        future = frame[frame["ds"] > cutoff].drop(columns=TARGETS) if known else None
-        alone = model.predict(past, level=80, future_df=future)
-        alone = alone.merge(said[["unique_id", "ds"]], on=["unique_id", "ds"])
-        np.testing.assert_allclose(
-            said.sort_values(["unique_id", "ds"])[alone.columns[2:]],
-            alone.sort_values(["unique_id", "ds"])[alone.columns[2:]],
-            rtol=1e-5, atol=1e-5,
-        )  # fmt: skip
+    same_backtest(model, frame, step=step, targets=TARGETS)
 
 
 # ---- truncated backpropagation --------------------------------------------------------------------

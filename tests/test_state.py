@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.contract.samples import tiny, waves
+from tests.contract.samples import fit_tiny, tiny, waves
 from tsrnn import DataError, ParameterError, load
 
 pytestmark = [
@@ -26,7 +26,7 @@ def fit(frame, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         small = {"max_steps": 6, "hidden_size": 4, "context_length": 24, **settings}
-        model = tiny(**small).fit(frame)
+        model = fit_tiny(frame, **small)
     # whatever training found: the network is heard, or nothing but the references would be compared
     for network in model.network_.members:
         network.head.share.fill_(1.0)
@@ -55,6 +55,37 @@ def same(model, whole, *, future_df=None, level=None):
 def one_by_one(model, rows):
     for _, row in rows.groupby("ds", sort=True):
         model.update(row)
+
+
+def goes_on_raggedly(model, first, rest, count):
+    """Compare after ``count`` rows, one and nine of three series, and after the rest of the second."""
+    more, later = cut(rest, {"s0": count, "s1": 1, "s2": 9})
+    later = later[later["unique_id"] == "s1"]
+
+    model.update(more)
+    same(model, pd.concat([first, more]))
+    model.update(later)
+
+    same(model, pd.concat([first, more, later]))
+
+
+def same_backtest(model, frame, *, step, targets):
+    """Compare a backtest from one pass with a forecast at each of its cutoffs."""
+    known = model.future_covariates is not None
+
+    result = model.backtest(frame, n_windows=9, step=step, refit="never", level=80)
+
+    assert result.forecasts["cutoff"].nunique() > 8
+    for cutoff, said in result.forecasts.groupby("cutoff"):
+        future = frame[frame["ds"] > cutoff].drop(columns=targets) if known else None
+        alone = model.predict(frame[frame["ds"] <= cutoff], level=80, future_df=future)
+        alone = alone.merge(said[["unique_id", "ds"]], on=["unique_id", "ds"])
+        numbers = alone.columns[2:]
+        np.testing.assert_allclose(
+            said.sort_values(["unique_id", "ds"])[numbers],
+            alone.sort_values(["unique_id", "ds"])[numbers],
+            rtol=1e-5, atol=1e-5,
+        )  # fmt: skip
 
 
 def gappy(frame, seed=0):
@@ -88,15 +119,8 @@ def test_rows_one_at_a_time_lead_where_the_whole_history_does(cell, patch):
 def test_several_rows_at_once_and_ragged_series(settings, count):
     frame = waves(series=3, rows=START + 8)
     first, rest = cut(frame, {"s0": START, "s1": 2, "s2": START - 9})
-    model = fit(first, **settings)
-    counts = {"s0": count, "s1": 1, "s2": 9}
-    more, later = cut(rest, counts)
 
-    model.update(more)
-    same(model, pd.concat([first, more]))
-    model.update(later[later["unique_id"] == "s1"])
-
-    same(model, pd.concat([first, more, later[later["unique_id"] == "s1"]]))
+    goes_on_raggedly(fit(first, **settings), first, rest, count)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +153,7 @@ def test_missing_values_and_missing_rows(settings):
 @pytest.mark.parametrize("patch", [1, 2, 3])
 @pytest.mark.parametrize("silent", [10, 29, 30, 31, 64, 200])
 def test_a_silence_of_any_length_and_the_first_value_after_it(silent, patch):
-    frame = waves(rows=START + silent + 2)
+    frame = cut(waves(rows=START + 202), dict.fromkeys(("s0", "s1"), START + silent + 2))[0]
     first, rest = cut(frame, {"s0": START, "s1": START})
     rest = rest.copy()
     quiet = (rest["unique_id"] == "s0") & (rest.groupby("unique_id").cumcount() < silent)
@@ -476,22 +500,7 @@ def test_a_backtest_from_one_pass_is_that_of_every_cutoff_alone(settings, step):
         frame = frame.assign(y=frame["y"].where(~silent))
     model = fit(frame[frame["ds"] < "2024-03-01"], **settings)
 
-    result = model.backtest(frame, n_windows=9, step=step, refit="never", level=80)
-
-    for cutoff, said in result.forecasts.groupby("cutoff"):
-        past = frame[frame["ds"] <= cutoff]
-        future = (
-            frame[frame["ds"] > cutoff].drop(columns="y")
-            if "future_covariates" in settings
-            else None
-        )
-        alone = model.predict(past, level=80, future_df=future)
-        alone = alone.merge(said[["unique_id", "ds"]], on=["unique_id", "ds"])
-        np.testing.assert_allclose(
-            said.sort_values(["unique_id", "ds"])[alone.columns[2:]],
-            alone.sort_values(["unique_id", "ds"])[alone.columns[2:]],
-            rtol=1e-5, atol=1e-5,
-        )  # fmt: skip
+    same_backtest(model, frame, step=step, targets=["y"])
 
 
 def test_a_backtest_without_a_fit_needs_a_fitted_forecaster_and_leaves_it_as_it_is(fitted):

@@ -70,6 +70,26 @@ class Task(Protocol):
         """Return whether the score is as good as done."""
 
 
+class Squared:
+    """What tasks of numbers share: they are trained on and scored by the mean squared error."""
+
+    def loss(self, said: Tensor, answer: Tensor) -> Tensor:
+        """Return the mean squared error."""
+        return mse_loss(said, answer)
+
+    def score(self, said: Tensor, answer: Tensor) -> float:
+        """Return the mean squared error."""
+        return mse_loss(said, answer).item()
+
+
+class OneNumber(Squared):
+    """What tasks share whose answer is one number that follows from the sequence."""
+
+    def solved(self, score: float) -> bool:
+        """Return whether the error is below 0.01."""
+        return score < 0.01
+
+
 @dataclass(frozen=True)
 class Echo:
     """``n`` digits in, the ``k``-th out.
@@ -126,7 +146,7 @@ class Echo:
 
 
 @dataclass(frozen=True)
-class Adding:
+class Adding(OneNumber):
     """The sum of the two marked numbers (Hochreiter and Schmidhuber 1997, section 5.4).
 
     One mark is in the first half, one in the second. Saying 1, the mean, has an error of 1/6.
@@ -149,18 +169,6 @@ class Adding:
         marks[rows, first] = marks[rows, second] = 1.0
         total = numbers[rows, first] + numbers[rows, second]
         return Asked(torch.stack([numbers, marks], -1), total[:, None, None])
-
-    def loss(self, said: Tensor, answer: Tensor) -> Tensor:
-        """Return the mean squared error."""
-        return mse_loss(said, answer)
-
-    def score(self, said: Tensor, answer: Tensor) -> float:
-        """Return the mean squared error."""
-        return mse_loss(said, answer).item()
-
-    def solved(self, score: float) -> bool:
-        """Return whether the error is below 0.01."""
-        return score < 0.01
 
 
 @dataclass(frozen=True)
@@ -225,7 +233,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class GappySine:
+class GappySine(OneNumber):
     """A sine whose last ``gap`` values are missing; what it is now is asked.
 
     Period (10 to 40 steps) and phase are drawn anew for each. Saying 0 has an error of 1/2.
@@ -252,21 +260,9 @@ class GappySine:
         known = (torch.arange(self.steps) < self.seen).float().expand_as(values)
         return Asked(torch.stack([values * known, known], -1), values[:, -1:, None])
 
-    def loss(self, said: Tensor, answer: Tensor) -> Tensor:
-        """Return the mean squared error."""
-        return mse_loss(said, answer)
-
-    def score(self, said: Tensor, answer: Tensor) -> float:
-        """Return the mean squared error."""
-        return mse_loss(said, answer).item()
-
-    def solved(self, score: float) -> bool:
-        """Return whether the error is below 0.01."""
-        return score < 0.01
-
 
 @dataclass(frozen=True)
-class RegimeChange:
+class RegimeChange(Squared):
     """A series that follows itself or swings, and changes from one to the other without a word.
 
     y_t = s_t 0.9 y_(t-1) + e_t, s_t = 1 or -1, which flips with probability 1 / ``stay``. The best that
@@ -304,14 +300,6 @@ class RegimeChange:
             values.append(sign[:, step] * self.persistence * values[-1] + noise[:, step])
         series = torch.stack(values, 1)
         return Asked(series[:, :-1, None], series[:, self.burn_in + 1 :, None])
-
-    def loss(self, said: Tensor, answer: Tensor) -> Tensor:
-        """Return the mean squared error."""
-        return mse_loss(said, answer)
-
-    def score(self, said: Tensor, answer: Tensor) -> float:
-        """Return the mean squared error."""
-        return mse_loss(said, answer).item()
 
     def solved(self, score: float) -> bool:
         """Never: the noise can't be known, so all train to the end."""

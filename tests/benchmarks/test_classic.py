@@ -33,9 +33,9 @@ def seeded(seed=0):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_learns_to_echo_the_second_of_five(name):
-    budget = Budget(4000, hidden_size=32, learning_rate=5e-3, check_every=50)
+    budget = Budget(2000, hidden_size=16, learning_rate=1e-2, check_every=25)
 
-    learnt = learn(name, Echo(5, 2), budget, seed=0)
+    learnt = learn(name, Echo(5, 2, digits=4), budget, seed=0)
 
     assert learnt.curve[-1] == (learnt.solved_at, 1.0)
 

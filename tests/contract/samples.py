@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
+import joblib
+
 from tsrnn import BaselineForecaster, RNNForecaster
 from tsrnn.contract.case import HORIZON, ROWS, waves
 
-__all__ = ["DECODERS", "HORIZON", "ROWS", "baseline", "tiny", "waves"]
+__all__ = ["DECODERS", "HORIZON", "ROWS", "baseline", "fit_tiny", "tiny", "waves"]
 
 DECODERS = ("direct", "shift", "recurrent", "attention")
 
@@ -22,6 +26,17 @@ def tiny(**changes) -> RNNForecaster:
         "season": 1,
     }
     return RNNForecaster(**{**small, **changes})
+
+
+_FITTED: dict[str, RNNForecaster] = {}
+
+
+def fit_tiny(frame, **changes) -> RNNForecaster:
+    """Return a tiny forecaster of the caller's own, fitted to the frame; the same fit is done once."""
+    key = joblib.hash((frame, changes))
+    if key not in _FITTED:
+        _FITTED[key] = tiny(**changes).fit(frame)
+    return copy.deepcopy(_FITTED[key])
 
 
 def baseline(**changes) -> BaselineForecaster:

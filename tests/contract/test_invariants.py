@@ -45,8 +45,8 @@ def test_the_rows_that_judge_choose_nothing(decoder):
     newest = frame.groupby("unique_id").cumcount() >= ROWS - HORIZON
     poisoned = frame.assign(y=frame["y"].where(~newest, 1e3 * frame["y"] + 7))
 
-    clean = tiny(decoder=decoder).fit(frame)
-    dirty = tiny(decoder=decoder).fit(poisoned)
+    clean = tiny(decoder=decoder, max_steps=12).fit(frame)
+    dirty = tiny(decoder=decoder, max_steps=12).fit(poisoned)
 
     assert clean.plan_ == dirty.plan_
     pd.testing.assert_frame_equal(clean.history_, dirty.history_, check_exact=True)

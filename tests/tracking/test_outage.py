@@ -179,7 +179,7 @@ def test_an_error_in_a_fit_is_not_hidden_by_a_dead_server(
     with serving("hang") as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         with pytest.warns(TrackingWarning), pytest.raises(KeyboardInterrupt):
-            last_value(error=KeyboardInterrupt()).fit(frame)
+            last_value(fault=KeyboardInterrupt()).fit(frame)
 
 
 def test_a_locked_database_does_not_hold_a_fit(

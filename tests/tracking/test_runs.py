@@ -218,7 +218,7 @@ def test_a_fit_that_breaks_off_ends_its_run_with_the_reason(
     client, store_uri, frame, last_value, autologged, error, status
 ):
     with pytest.raises(type(error)):
-        last_value(error=error).fit(frame)
+        last_value(fault=error).fit(frame)
 
     run = only_run(client, store_uri)
     assert run.info.status == status
