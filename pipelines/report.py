@@ -19,11 +19,13 @@ __all__ = [
     "Story",
     "aligned",
     "backtest_table",
+    "decimals",
     "describe_data",
     "describe_run",
     "describe_scores",
     "forecast_table",
     "nobody",
+    "number",
 ]
 
 MEASURES = {"mase": "MASE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE", "crps": "CRPS"}
@@ -136,10 +138,10 @@ def backtest_table(scores: pd.DataFrame) -> str:
     inside = [name for name in scores.columns if str(name).startswith("coverage")]
     ordered = scores.sort_values(shown[0])
     rows = [["", *(MEASURES[name] for name in shown), *(_coverage_title(name) for name in inside)]]
-    decimals = {name: _decimals(scores[name]) for name in shown}
+    digits = {name: decimals(scores[name]) for name in shown}
     for method, row in ordered.iterrows():
         mark = "▸ " if method == "model" else "  "
-        numbers = [_number(row[name], decimals[name]) for name in shown]
+        numbers = [number(row[name], digits[name]) for name in shown]
         shares = ["" if pd.isna(row[name]) else f"{row[name]:.1%}" for name in inside]
         rows.append([f"{mark}{str(method).replace('_', ' ')}", *numbers, *shares])
     return aligned(rows)
@@ -159,13 +161,13 @@ def forecast_table(story: Story) -> str:
         seen = past.sort_values(data.time_col)[data.target_col].dropna()
         last = float(seen.iloc[-1]) if len(seen) else math.nan
         shown = [last, *(float(ahead["forecast"].iloc[step - 1]) for step in steps)]
-        decimals = _decimals(shown)
+        digits = decimals(shown)
         band = []
         if level:
             low, high = (float(ahead[f"forecast-{side}-{level}"].iloc[-1]) for side in ("lo", "hi"))
-            band = [f"{_number(low, decimals)} to {_number(high, decimals)}"]
+            band = [f"{number(low, digits)} to {number(high, digits)}"]
         label = data.target_col if name is None else str(name)
-        rows.append([f"  {label}", *(_number(value, decimals) for value in shown), *band])
+        rows.append([f"  {label}", *(number(value, digits) for value in shown), *band])
     more = f"\n  and {len(names) - MAX_SERIES:,} more series" if len(names) > MAX_SERIES else ""
     return aligned(rows) + more
 
@@ -214,15 +216,16 @@ def _coverage_title(column: object) -> str:
     return f"in {digits} %" if digits else "coverage"
 
 
-def _decimals(values: Sequence[float] | pd.Series) -> int:
+def decimals(values: Sequence[float] | pd.Series) -> int:
     """Return the decimals that show five digits of the largest value."""
     finite = [abs(float(v)) for v in values if math.isfinite(float(v))]
     largest = max(finite, default=0.0)
     return 4 if largest == 0 else min(max(4 - math.floor(math.log10(largest)), 0), 12)
 
 
-def _number(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}" if math.isfinite(value) else "-"
+def number(value: float, digits: int) -> str:
+    """Return ``value`` with so many decimals; a dash where there is none."""
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
 
 
 def aligned(rows: list[list[str]]) -> str:

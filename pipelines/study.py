@@ -23,7 +23,7 @@ from tsrnn.exceptions import SkillWarning, SpecError
 from . import steps
 from .files import write_table, write_text
 from .load import load
-from .report import MEASURES, aligned, nobody
+from .report import MEASURES, aligned, decimals, nobody, number
 from .wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -256,11 +256,12 @@ def _describe(spec: PipelineSpec, table: pd.DataFrame, data: steps.DataSummary) 
     titles = [MEASURES[str(name)] for name in shown]
     levels = [f"in {str(name).removeprefix('coverage_')} %" for name in inside]
     lines = [["", "fits", "CPU s", "of CPU", *titles, *levels]]
+    digits = {score: decimals(table[score]) for score in shown}
     most = float(table["cpu_seconds"].max())
     for name, row in table.iterrows():
         share = f"{100 * row['cpu_seconds'] / most:.0f} %" if most else "-"
         cost = [f"{row['fits']:.0f}", f"{row['cpu_seconds']:.1f}", share]
-        scores = [f"{row[score]:.4g}" for score in shown]
+        scores = [number(row[score], digits[score]) for score in shown]
         lines.append([str(name), *cost, *scores, *(f"{row[level]:.1%}" for level in inside)])
     best, cheap = table.iloc[:, 2].idxmin(), table["cpu_seconds"].idxmin()
     metric = str(table.columns[2])

@@ -162,9 +162,10 @@ def state(place: Path) -> dict[str, Any]:
     runs = tsrnn.tracking.runs("shop", nested=False, tracking_uri=uri)
     found["folds"] = []
     if "tags.tsrnn.fold" in every:
+        dates = every.set_index("run_id")["tags.tsrnn.as_of"]
         below = every[every["tags.tsrnn.fold"].notna()]
-        known = below[["tags.tsrnn.as_of", "tags.tsrnn.fold", "status"]]
-        found["folds"] = sorted(map(tuple, known.to_numpy().tolist()))
+        whose = below["tags.mlflow.parentRunId"].map(dates)
+        found["folds"] = sorted(zip(whose, below["tags.tsrnn.fold"], below["status"], strict=True))
     found["runs"] = runs[["run_id", "status"]] if len(runs) else runs
     found["finished"] = runs[runs["status"] == "FINISHED"] if len(runs) else runs
     for version in client.search_model_versions("name='shop'"):

@@ -225,7 +225,6 @@ def _log_fold(
     started = run.entity.info.start_time
     if fold not in known:
         tags = {
-            **run.tags,
             "mlflow.parentRunId": str(run.run_id),
             "tsrnn.task": "fold",
             "tsrnn.cutoff": cutoff,

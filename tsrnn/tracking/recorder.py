@@ -183,11 +183,6 @@ class TrackedRun:
         return self._courier.failure is None
 
     @property
-    def tags(self) -> dict[str, str]:
-        """The tags it was opened with, which its folds have, too."""
-        return dict(self._tags)
-
-    @property
     def scratch(self) -> Path:
         """A folder for files on their way, removed when the run ends."""
         return Path(self._scratch.name)

@@ -194,7 +194,7 @@ def register(
 
 
 def close_runs(uri: str, experiment: str, *, tags: Mapping[str, str], but: str | None) -> None:
-    """End the open runs of ``experiment`` that have ``tags``, all but one, as KILLED.
+    """End the open runs of ``experiment`` that have ``tags``, and those below them, all but one, as KILLED.
 
     Only for whoever knows that no process works on them, such as the holder of a lock.
     """
@@ -203,10 +203,10 @@ def close_runs(uri: str, experiment: str, *, tags: Mapping[str, str], but: str |
         found = client.get_experiment_by_name(experiment)
         if found is None:
             return
-        asked = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
-        search = " and ".join(["attributes.status = 'RUNNING'", *asked])
-        for run in client.search_runs([found.experiment_id], search):
-            if run.info.run_id != but:
+        for run in client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'"):
+            above = run.data.tags.get("mlflow.parentRunId")
+            known = run.data.tags if above is None else _tags(client, above)
+            if run.info.run_id != but and tags.items() <= known.items():
                 terminate(client, run.info.run_id, "KILLED", run.info.start_time)
 
     _ask(uri, close)
@@ -253,6 +253,14 @@ def _version(found: Any) -> Version:
     return Version(
         str(found.name), str(found.version), str(found.run_id), str(found.source), dict(found.tags)
     )
+
+
+def _tags(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """Return the tags of a run; none where it has been deleted."""
+    try:
+        return dict(client.get_run(run_id).data.tags)
+    except MlflowException:
+        return {}
 
 
 def _logged_models(client: MlflowClient, run: TrackedRun) -> list[str]:
