@@ -101,7 +101,7 @@ def prices(series: int, rows: int) -> pd.DataFrame:
     )
 
 
-def training(cell: str, rounds: int, steps: int = 8) -> list[str]:
+def training(cell: str, rounds: int, steps: int = 16) -> list[str]:
     """Return a row: a step of the bare loop, one of the library, their ratio, what is not the network."""
     model = RNNForecaster(cell=cell, context_length=64, horizon=16, batch_size=256, max_steps=1)
     with warnings.catch_warnings():
@@ -109,6 +109,7 @@ def training(cell: str, rounds: int, steps: int = 8) -> list[str]:
         model.fit(prices(200, 984))
         panel, _ = read_panel(prices(200, 984))
     network, plan = model.network_.members[0], model.network_.plan
+    network.head.share.fill_(1.0)  # all that is said is learned, as in training
     sampler = WindowSampler(
         panel,
         panel.lengths,

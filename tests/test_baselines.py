@@ -276,6 +276,17 @@ def test_deviations_are_those_of_table_5_2():
     )
 
 
+@pytest.mark.parametrize("method", [naive, drift])
+def test_whole_series_beside_one_with_gaps_have_the_deviation_they_have_alone(method):
+    whole = np.random.default_rng(0).normal(size=(3, 50)).cumsum(1)
+    with_gaps = whole[:1].copy()
+    with_gaps[0, [0, 7, 8]] = np.nan
+
+    together = method(np.concatenate([whole, with_gaps]), 4)
+
+    np.testing.assert_allclose(together.spread[:3], method(whole, 4).spread, rtol=1e-12)
+
+
 def test_intervals_of_naive_cover_a_random_walk_at_every_step():
     walk = np.random.default_rng(0).normal(size=(4000, 212)).cumsum(axis=1)
     outlook = naive(walk[:, :200], 12)

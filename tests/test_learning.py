@@ -135,7 +135,7 @@ def test_what_was_learned_is_mixed_by_the_share_that_forecasts_best(monkeypatch)
     """A loss that is least at one half keeps one half, where nothing is luck."""
     calls = []
 
-    def least_at_half(self, network):
+    def least_at_half(self, network, reading=None):
         calls.append(network)
         loss = 1 + (float(network.head.share) - 0.5) ** 2 - 0.001 * len(calls)  # training helps
         return np.full_like(self.truth, loss)

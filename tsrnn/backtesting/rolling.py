@@ -161,14 +161,12 @@ def _compare_with(panel: Panel, windows: list[Window], *, season: int, folds: Fo
     for block in _blocks(windows):
         pasts = _pasts(panel, [windows[number] for number in block])
         cuts = np.cumsum([len(windows[number].series) for number in block])[:-1]
-        previous = np.split(panel_forecast("naive", pasts, 1, 1, ()).point[:, 0], cuts)
-        for number, last in zip(block, previous, strict=True):
-            folds.previous[number, windows[number].series] = last
         for method in BASELINES:
             forecast = panel_forecast(method, pasts, horizon, season, probabilities)
             parts = np.split(forecast.point, cuts), np.split(forecast.quantiles, cuts)
             for number, point, quantiles in zip(block, *parts, strict=True):
                 folds.put(method, number, windows[number].series, point, quantiles)
+    folds.previous[:] = folds.point["naive"][:, :, 0]
 
 
 def _blocks(windows: list[Window]) -> list[list[int]]:

@@ -240,10 +240,10 @@ class Learner:
 
 def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:
     """Return which share of what was learned forecasts best, and its losses."""
-    losses = {}
+    losses, reading = {}, validation.reading(network)
     for share in SHARES:
         network.head.share.fill_(share)
-        losses[share] = validation.losses(network)
+        losses[share] = validation.losses(network, reading)
     best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
     return best, losses[best]
 

@@ -79,9 +79,10 @@ class Validation:
 
     def reading(self, network: ForecastNetwork) -> Reading:
         """Read the rows before each origin, about as many as a training window has."""
-        return read_origins(
-            network, self.panel, self.origins, context=self.context, max_rows=2 * self.context
-        )
+        with torch.inference_mode():
+            return read_origins(
+                network, self.panel, self.origins, context=self.context, max_rows=2 * self.context
+            )
 
     def __call__(self, network: ForecastNetwork) -> float:
         """Return the score of ``network``; lower is better."""
@@ -105,10 +106,13 @@ class Validation:
         errors.append(COMMON * float(np.nanmean(before)) / np.sqrt(stretches))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
-    def losses(self, network: ForecastNetwork) -> np.ndarray:
-        """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is."""
+    def losses(self, network: ForecastNetwork, reading: Reading | None = None) -> np.ndarray:
+        """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is.
+
+        ``reading`` is what the network has read already, where only its head has changed since.
+        """
         with torch.inference_mode():
-            reading = self.reading(network)
+            reading = self.reading(network) if reading is None else reading
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
         if network.output.has_quantiles:
             error = self.truth[:, :, None] - quantiles

@@ -40,19 +40,15 @@ def causal_features(
     newest = values[:, rows]  # (batch, position, patch)
     unit = scale.scale[:, positions].unsqueeze(-1)
     anchor = scale.anchor[:, positions].unsqueeze(-1)
-    parts = [safe_ratio(newest - anchor, unit)]
-    parts += [
-        safe_ratio(newest - values[:, rows - season], unit) for season in plan.seasons if season > 1
-    ]
     before = positions - patch
-    parts += [
-        safe_ratio(anchor - scale.anchor[:, before].unsqueeze(-1), unit),
-        safe_ratio(
-            scale.last[:, positions].unsqueeze(-1) - scale.mean[:, positions].unsqueeze(-1),
-            unit,
-        ),
-        safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3),
+    moves = [newest - anchor]
+    moves += [newest - values[:, rows - season] for season in plan.seasons if season > 1]
+    moves += [
+        anchor - scale.anchor[:, before].unsqueeze(-1),
+        (scale.last - scale.mean)[:, positions].unsqueeze(-1),
     ]
+    grown = safe_ratio(unit, scale.scale[:, before].unsqueeze(-1)).log().clamp(-3, 3)
+    parts = [safe_ratio(torch.cat(moves, -1), unit), grown]
     unheard = scale.last.isnan().sum(1, keepdim=True)  # steps before the first value
     age = (positions + 1 - unheard).clamp_min(0).unsqueeze(-1)
     relative = squash(torch.cat(parts, -1).nan_to_num(0.0, 0.0, 0.0).float())

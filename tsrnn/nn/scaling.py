@@ -82,8 +82,8 @@ def last_observed(values: Tensor, before: Tensor | None = None) -> Tensor:
 def safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Return the ratio, and 0 where the denominator is 0 or not a number."""
     usable = denominator > 0
-    ratio = numerator / torch.where(usable, denominator, torch.ones_like(denominator))
-    return torch.where(usable, ratio, torch.zeros_like(ratio))
+    ratio = numerator / torch.where(usable, denominator, 1.0)
+    return torch.where(usable, ratio, 0.0)
 
 
 def squash(x: Tensor) -> Tensor:

@@ -131,6 +131,17 @@ def _steps_ahead(history: np.ndarray, last: np.ndarray, horizon: int) -> np.ndar
 
 def _walk_sigma(history: np.ndarray, slope: np.ndarray, *, parameters: int) -> np.ndarray:
     """Return the deviation of one step of a random walk with drift ``slope``, shape (series,)."""
+    if np.isnan(history).any():
+        square, count = _squared_steps(history, slope)
+    else:
+        step = np.diff(history, axis=1) - slope[:, None]
+        square, count = np.einsum("st,st->s", step, step), np.full(len(step), step.shape[1])
+    known = count > parameters
+    return np.sqrt(square / np.where(known, count - parameters, np.nan))
+
+
+def _squared_steps(history: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of squared steps of each series, and of how many; one across a gap counts by its length."""
     row, position = np.nonzero(~np.isnan(history))
     same = row[1:] == row[:-1]
     row_of = row[1:][same]
@@ -138,8 +149,7 @@ def _walk_sigma(history: np.ndarray, slope: np.ndarray, *, parameters: int) -> n
     value = history[row, position]
     step = (value[1:] - value[:-1])[same] - slope[row_of] * gap
     square = np.bincount(row_of, step**2 / gap, minlength=len(history))
-    count = np.bincount(row_of, minlength=len(history)) - parameters
-    return np.sqrt(square / np.where(count > 0, count, np.nan))
+    return square, np.bincount(row_of, minlength=len(history))
 
 
 def _seasonal_sigma(cycle: np.ndarray) -> np.ndarray:
