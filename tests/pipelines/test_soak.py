@@ -1,4 +1,4 @@
-"""A sample of `make soak`: kill -9 at a few points of a run, and many processes on a fresh store."""
+"""A sample of `make soak`: kill -9 within each of two dates, and four processes on a fresh store."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ SOAK = Path(__file__).parent.parent / "soak"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", [["kills.py", "--points", "3"], ["fresh.py", "--stores", "1"]], ids=" ".join
+    "arguments", [["kills.py", "--points", "2"], ["fresh.py", "--processes", "4"]], ids=" ".join
 )
 def test_nothing_is_lost_doubled_or_half_done(arguments, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

@@ -269,7 +269,7 @@ def trial(place: Path, expected: dict[str, Any]) -> str | None:
 def spread(total: int, asked: int | None) -> list[int]:
     if asked is None or asked >= total:
         return list(range(total))
-    return sorted({round(k) for k in np.linspace(0, total - 1, asked)})
+    return [int((k + 0.5) * total / asked) for k in range(asked)]
 
 
 def note(file: Path, name: str) -> None:
