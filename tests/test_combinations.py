@@ -11,14 +11,9 @@ import pytest
 from tests.combinations import CHOICES, FRAME, build, covering, is_legal
 from tsrnn import ParameterError, load
 
+pytestmark = pytest.mark.usefixtures("few_paths")
+
 COVERING = covering()
-
-
-@pytest.fixture(autouse=True)
-def few_paths(monkeypatch):
-    """Draw few sample paths: what they are worth is tested elsewhere."""
-    monkeypatch.setattr("tsrnn.planned.PATHS", 8)
-    monkeypatch.setattr("tsrnn.learning.learner.VALIDATION_PATHS", 4)
 
 
 def name(combination):

@@ -32,6 +32,7 @@ from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
 pytestmark = [
+    pytest.mark.usefixtures("few_paths"),
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning"),
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.DataWarning"),
 ]

@@ -15,6 +15,7 @@ from tests.contract.samples import fit_tiny, tiny, waves
 from tsrnn import DataError, ParameterError, load
 
 pytestmark = [
+    pytest.mark.usefixtures("few_paths"),
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning"),
     pytest.mark.filterwarnings("ignore::tsrnn.exceptions.DataWarning"),
 ]
