@@ -209,7 +209,7 @@ def test_choosing_and_members_share_max_time(monkeypatch):
     """Trainings that use all they are given never overdraw the ten seconds."""
     limits = []
 
-    def fit(network, sampler, plan, *, validate, notify):
+    def fit(network, sampler, plan, *, validate, notify, first_score=None):
         limits.append(plan.max_time)
         now[0] += plan.max_time
         return TrainingResult(4, 0.0, [])

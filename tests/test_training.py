@@ -383,6 +383,23 @@ def train(plan, *, validate=None, values=None, notify=lambda *_: None):
     return network, fit_network(network, sampler(values), plan, validate=validate, notify=notify)
 
 
+def test_a_score_that_is_known_before_training_is_not_computed_again():
+    network, asked = build(), []
+    best = {k: v.clone() for k, v in network.state_dict().items()}
+
+    result = fit_network(
+        network,
+        sampler(np.random.default_rng(0).normal(size=60).cumsum()),
+        replace(PLAN, max_steps=2, check_every=1),
+        validate=lambda _: asked.append(1) or 1.0,
+        notify=lambda *_: None,
+        first_score=0.5,
+    )
+
+    assert (len(asked), result.best_step, result.best_score) == (2, 0, 0.5)
+    assert all(torch.equal(v, best[k]) for k, v in network.state_dict().items())
+
+
 def test_the_curve_has_an_entry_for_each_validation_and_says_the_rate():
     heard = []
 

@@ -174,3 +174,11 @@ def test_many_series_over_one_stretch_need_more_than_a_common_shock_could_give()
 
     assert check.evidence(before, before * (1 - 0.03) + noise) == pytest.approx(0.5, abs=0.01)
     assert check.evidence(before, before * (1 - 0.12) + noise) == pytest.approx(2.0, abs=0.01)
+
+
+def test_losses_from_what_was_read_already_are_those_of_reading_anew():
+    network, check = build(), validation(walk(), [70, 75])
+
+    np.testing.assert_array_equal(
+        check.losses(network, check.reading(network)), check.losses(network)
+    )

@@ -182,13 +182,18 @@ class Learner:
 
         network.head.share.fill_(0.0)
         start = copy.deepcopy(network.state_dict())
-        before = validation.losses(network) if validation else None
         network.head.share.fill_(1.0)
+        before, first = _before_training(network, validation) if validation else (None, None)
         plan = replace(self.training, max_time=max_time)
         if before is None:  # nothing to choose by: a short training, the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
         result = fit_network(
-            network, sampler, plan, validate=validation if validation else None, notify=notify
+            network,
+            sampler,
+            plan,
+            validate=validation if validation else None,
+            notify=notify,
+            first_score=first,
         )
         if before is None:
             return result.best_step, 1.0, result.history
@@ -236,6 +241,16 @@ class Learner:
                 correct(network, correction)
             members.append(network)
         return members
+
+
+def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[np.ndarray, float]:
+    """Return the losses of the mixture that follows track records, and the score of the network as it is."""
+    reading = validation.reading(network)
+    score = validation.score(validation.losses(network, reading))
+    network.head.share.fill_(0.0)
+    losses = validation.losses(network, reading)
+    network.head.share.fill_(1.0)
+    return losses, score
 
 
 def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:

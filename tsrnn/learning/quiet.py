@@ -28,8 +28,11 @@ def quiet_lightning() -> Iterator[None]:
             for package in ("pytorch_lightning", "lightning_fabric", "lightning", "torch"):
                 warnings.filterwarnings("ignore", module=rf"{package}(\..*)?")
             for name in list(logging.root.manager.loggerDict):
-                if name.split(".")[0] in {"pytorch_lightning", "lightning_fabric", "lightning"}:
-                    logger = logging.getLogger(name)
+                package, _, below = name.partition(".")
+                if package not in {"pytorch_lightning", "lightning_fabric", "lightning"}:
+                    continue
+                logger = logging.getLogger(name)
+                if logger.level or not below:  # the others follow those above them
                     _undo.callback(logger.setLevel, logger.level)
                     logger.setLevel(logging.ERROR)
     try:

@@ -66,6 +66,7 @@ def fit_network(
     *,
     validate: Validate | None,
     notify: Notify,
+    first_score: float | None = None,
 ) -> TrainingResult:
     """Train a network in place and leave it with the best weights on validation.
 
@@ -79,6 +80,8 @@ def fit_network(
         runs to the end and the last (averaged) weights are kept.
     notify : callable
         Called as ``notify(step, metrics)`` after each validation.
+    first_score : float, optional
+        What ``validate`` says of the network as it is, where that is known already.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def fit_network(
     KeyboardInterrupt
         As the user caused it; Lightning alone would turn it into SystemExit.
     """
-    module = _TrainingModule(network, plan, validate, notify)
+    module = _TrainingModule(network, plan, validate, notify, first_score)
     batches = _Batches(sampler, plan)
     epochs = max(1, math.ceil(plan.max_steps / plan.check_every))
     with quiet_lightning(), interruptible():
@@ -181,6 +184,7 @@ class _TrainingModule(pl.LightningModule):
         plan: TrainingPlan,
         validate: Validate | None,
         notify: Notify,
+        first_score: float | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -188,6 +192,7 @@ class _TrainingModule(pl.LightningModule):
         self.plan = plan
         self.validate = validate
         self.notify = notify
+        self.first_score = first_score
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.dropout_generator = torch.Generator().manual_seed(plan.seed)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
@@ -210,7 +215,7 @@ class _TrainingModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Score the weights that training begins with: they are a candidate, too."""
-        self._score(self.averaged)
+        self._score(self.averaged, known=self.first_score)
 
     def training_step(self, batch: _Batch, batch_index: int) -> None:
         """Take one optimiser step on one batch of windows."""
@@ -288,10 +293,12 @@ class _TrainingModule(pl.LightningModule):
         if self.plan.patience is not None and self.waited >= self.plan.patience:
             self.trainer.should_stop = True
 
-    def _score(self, network: ForecastNetwork) -> float:
+    def _score(self, network: ForecastNetwork, known: float | None = None) -> float:
         if self.device.type != "cpu":  # forecasts are computed on the CPU
             network = copy.deepcopy(network).cpu()
-        score = math.nan if self.validate is None else self.validate(network)
+        score = math.nan if known is None else known
+        if known is None and self.validate is not None:
+            score = self.validate(network)
         if self.validate is None or score < self.best_score:
             self.best_score, self.best_step, self.waited = score, self.step, 0
             self.best_weights = {

@@ -86,7 +86,12 @@ class Validation:
 
     def __call__(self, network: ForecastNetwork) -> float:
         """Return the score of ``network``; lower is better."""
-        score = float(np.nanmean(self.losses(network)))
+        return self.score(self.losses(network))
+
+    @staticmethod
+    def score(losses: np.ndarray) -> float:
+        """Return the score of a network with these losses."""
+        score = float(np.nanmean(losses))
         return score if np.isfinite(score) else float("inf")
 
     def evidence(self, before: np.ndarray, after: np.ndarray) -> float:
