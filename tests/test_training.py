@@ -359,6 +359,25 @@ def test_every_optimiser_lowers_the_loss(name):
     assert type(optimizer).__name__.lower() == name
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_fused_steps_end_where_single_ones_do(name):
+    values = torch.from_numpy(windows(build().plan.look_back + 13, 4))
+    ends = []
+    for fused in (True, False):
+        network = build()
+        optimizer = make_optimizer(network, replace(PLAN, optimizer=name))
+        for group in optimizer.param_groups:
+            assert group["fused"]
+            group["fused"] = fused
+        for _ in range(10):
+            optimizer.zero_grad()
+            training_loss(network, values, None).backward()
+            optimizer.step()
+        ends.append(torch.cat([weight.detach().flatten() for weight in network.parameters()]))
+
+    torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
+
+
 # ---- the schedule -------------------------------------------------------------------------
 
 

@@ -329,9 +329,9 @@ def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.
     """Return the optimiser called ``plan.optimizer`` over the network's parameters."""
     parameters, lr = list(network.parameters()), plan.learning_rate
     if plan.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr, weight_decay=WEIGHT_DECAY)
+        return torch.optim.AdamW(parameters, lr, weight_decay=WEIGHT_DECAY, fused=True)
     if plan.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr)
+        return torch.optim.Adam(parameters, lr, fused=True)
     if plan.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr)
     if plan.optimizer == "adagrad":

@@ -85,10 +85,10 @@ def reference_forecasts(
     """
     how = _How(positions, horizon, seasons, window)
     farthest = max([SMOOTHED, *(s * (-(-horizon // s) + _averaged(s)) for s in seasons)])
-    if positions.min() < farthest:
+    gaps = torch.nonzero(values.isnan().any(1)).squeeze(1)
+    if positions.min() < farthest or 2 * len(gaps) > len(values):
         return _forecasts_with_gaps(values, scale, how)
     said = _forecasts(values, scale, how, _whole_seasonal)
-    gaps = torch.nonzero(values.isnan().any(1)).squeeze(1)
     if not len(gaps):
         return said
     patched = _forecasts_with_gaps(values[gaps], CausalScale(*(x[gaps] for x in scale)), how)
