@@ -95,7 +95,7 @@ def test_torch_reads_where_nothing_is_trained(ours, torchs, monkeypatch):
 
 
 def test_small_lstms_are_left_to_torch(monkeypatch):
-    monkeypatch.setattr("tsrnn.nn.kernels.layers.LSTM_PAYS", 8192)
+    monkeypatch.setattr("tsrnn.nn.kernels.layers.LSTM_PAYS", 640_000)
     monkeypatch.setattr("tsrnn.nn.kernels.layers.lstm", None)
     layer, reference = twins(LSTM, nn.LSTM)
     x = torch.randn(4, 6, 3, dtype=torch.float64)
