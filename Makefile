@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := gluonts pytorch_forecasting neuralforecast darts
+BESIDE := sktime dagster
 
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers soak ui clean
+.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers check-sktime check-dagster soak ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -39,6 +40,7 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cells.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/state.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/parallel.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
@@ -53,6 +55,12 @@ bench-classic: $(STAMP)  ## what each cell remembers, on the classic tasks: an h
 
 bench-peers: $(STAMP) $(PEERS:%=.peers/%/.installed)  ## the same sets with other libraries: hours; goes on where it was cut
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py --write docs/benchmarks.md
+
+check-sktime: .beside/sktime/.installed  ## the adapter, by sktime's own check_estimator
+	OMP_NUM_THREADS=1 .beside/sktime/bin/python -m pytest tests/beside/check_sktime.py
+
+check-dagster: .beside/dagster/.installed  ## pipelines as Dagster's definitions
+	OMP_NUM_THREADS=1 .beside/dagster/bin/python -m pytest tests/beside/check_dagster.py
 
 soak: $(STAMP)  ## kill pipelines at every step and at random, 20 fresh stores, every kind of network: hours
 	$(BIN)/python tests/soak/kills.py
@@ -77,5 +85,12 @@ $(STAMP): pyproject.toml constraints.txt
 	.peers/$*/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
+# Their pins of pandas and protobuf are not ours: environments of their own, without our constraints.
+.beside/%/.installed: pyproject.toml
+	test -x .beside/$*/bin/python || $(PYTHON) -m venv .beside/$*
+	.beside/$*/bin/python -m pip install --quiet torch==2.13.0
+	.beside/$*/bin/python -m pip install --quiet --editable ".[pipelines,$*]" pytest
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(PEERS:%=.peers/%) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS:%=.peers/%) $(BESIDE:%=.beside/%) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

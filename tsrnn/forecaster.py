@@ -35,6 +35,7 @@ from tsrnn.live import Live
 from tsrnn.memory import Memory, remember
 from tsrnn.moment import at_one_moment
 from tsrnn.nn.cold import ColdNetwork
+from tsrnn.parallel import crew
 from tsrnn.parameters import check_integer
 from tsrnn.persistence import from_stored, to_stored
 from tsrnn.planned import custom_cells, plan_forecasting, plan_network, plan_training
@@ -317,7 +318,7 @@ class RNNForecaster(Live):
         start = time.monotonic()
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
-        self.seed_ = draw_seed(self.random_state)
+        self.seed_ = crew().first_says(draw_seed(self.random_state))
         self.forecasting_ = plan_forecasting(self)
         given, panel = panel, with_calendar(panel, plan.calendar)
         learn = Learner(

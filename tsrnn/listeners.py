@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from tsrnn.parallel import crew
+
 if TYPE_CHECKING:
     from tsrnn.base import Forecaster
     from tsrnn.panel import Panel
@@ -45,7 +47,9 @@ def remove_listener(factory: ListenerFactory) -> None:
 
 
 def listeners_of(forecaster: Forecaster) -> list[FitListener]:
-    """Return who listens to this fit."""
+    """Return who listens to this fit: of processes that share it, to the first one's."""
+    if not crew().is_first:
+        return []
     # An active MLflow run can only exist where mlflow is loaded; the library itself never loads it.
     if "mlflow" in sys.modules:
         importlib.import_module("tsrnn.tracking")

@@ -16,6 +16,7 @@ from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import CovariateInputs
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.panel import Panel
+from tsrnn.parallel import crew
 from tsrnn.windows import gather_rows
 
 __all__ = ["FEWEST_SERIES", "learn_cold"]
@@ -170,7 +171,7 @@ def _train(
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE, foreach=False)
     best = None if apart is None else _Best(network, apart)
     for step in range(1, steps + 1):
-        if deadline is not None and time.monotonic() > deadline:
+        if deadline is not None and crew().any(time.monotonic() > deadline):
             break
         some = starts
         if len(starts) > BATCH:

@@ -22,6 +22,7 @@ from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel
+from tsrnn.parallel import crew
 from tsrnn.windows import Origins, WindowSampler
 
 __all__ = ["Learned", "Learner", "start_from_reference"]
@@ -82,6 +83,7 @@ class Learner:
 
     def __call__(self, panel: Panel, notify: Notify) -> Learned:
         """Learn; ``notify(step, metrics)`` is called after each stretch of training."""
+        self._check_same(panel)
         clock = _Clock(self.training.max_time)
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
@@ -97,7 +99,15 @@ class Learner:
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split.test)
         members = self._members(panel, best_step, share, correction, clock)
-        return Learned(NetworkEnsemble(members), best_step, pd.DataFrame(history), skill)
+        ensemble = NetworkEnsemble(members)
+        crew().follow(ensemble.state_dict())
+        return Learned(ensemble, best_step, pd.DataFrame(history), skill)
+
+    def _check_same(self, panel: Panel) -> None:
+        """Raise DataError where processes that share the fit were given other rows or parameters."""
+        plans = repr((self.data, self.network, self.training, self.val_size, self.n_members))
+        rows = (panel.values, panel.indptr, panel.times)
+        crew().check_same("rows and parameters", plans, *rows)
 
     def go_on(self, panel: Panel, before: Learned, *, until: int) -> Learned:
         """Train the networks of an earlier fit on, on all rows, for a quarter as long as was best then.
@@ -108,6 +118,7 @@ class Learner:
         """
         from tsrnn.learning.training import fit_network  # loads lightning
 
+        self._check_same(panel)
         clock = _Clock(self.training.max_time)
         test = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size).test
         unseen = panel.times[panel.indptr[test.series] + test.known] > until
@@ -126,7 +137,9 @@ class Learner:
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
             network.head.share.fill_(share)
             network.output.load_state_dict(spread)
-        return replace(before, network=NetworkEnsemble(members), skill=skill)
+        ensemble = NetworkEnsemble(members)
+        crew().follow(ensemble.state_dict())
+        return replace(before, network=ensemble, skill=skill)
 
     def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows."""

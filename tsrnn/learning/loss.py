@@ -10,6 +10,7 @@ from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues
+from tsrnn.parallel import crew
 
 __all__ = ["training_loss", "truncated_loss"]
 
@@ -100,9 +101,12 @@ def _fed(network: ForecastNetwork, truth: Tensor, teacher: Teacher | None) -> Te
 def _mean_loss(
     network: ForecastNetwork, head: HeadValues, truth: Tensor, weights: Tensor | None
 ) -> Tensor:
-    """Return the mean over known targets (batch, position, horizon), each by its weight."""
+    """Return the mean over known targets (batch, position, horizon), each by its weight.
+
+    Where processes share a batch it is this one's part of that mean: their parts add up to it.
+    """
     target = network.relative_target(truth, head)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
     importance = known.float() if weights is None else known * weights.float()
-    return (loss * importance).sum() / importance.sum().clamp_min(1e-12)
+    return (loss * importance).sum() / crew().total(importance.sum()).clamp_min(1e-12)

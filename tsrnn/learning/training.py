@@ -25,6 +25,7 @@ from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.decoders import Teacher
 from tsrnn.nn.encoder import State
 from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.parallel import crew
 from tsrnn.windows import WindowSampler
 
 __all__ = ["TrainingResult", "fit_network", "make_optimizer"]
@@ -138,6 +139,8 @@ class _Batches:
     def __init__(self, sampler: WindowSampler, plan: TrainingPlan) -> None:
         self.sampler = sampler
         self.plan = plan
+        self.crew = crew()
+        self.crew.check_batch(sampler.things(plan.batch_size))
         self.rng = np.random.default_rng(plan.seed)
         self.lanes: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
         if plan.truncated_bptt is not None:
@@ -163,6 +166,8 @@ class _Batches:
             else:
                 *at, fresh = next(self.lanes)
                 places = (at[0], at[1])
+            mine = self.crew.part(len(places[0]), channels=self.sampler.panel.channels)
+            places, fresh = (places[0][mine], places[1][mine]), fresh[mine]
             values, weights = self.sampler.gather(*places)
             empty = np.empty(0) if weights is None else weights
             beside = self.sampler.covariates(*places)
@@ -194,9 +199,11 @@ class _TrainingModule(pl.LightningModule):
         self.notify = notify
         self.first_score = first_score
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        self.dropout_generator = torch.Generator().manual_seed(plan.seed)
+        self.crew = crew()
+        own = plan.seed + self.crew.rank  # noise of this process's windows
+        self.dropout_generator = torch.Generator().manual_seed(own)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
-        self.teacher_generator = torch.Generator().manual_seed(plan.seed)
+        self.teacher_generator = torch.Generator().manual_seed(own)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
         self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
@@ -245,6 +252,7 @@ class _TrainingModule(pl.LightningModule):
             )
         optimizer.zero_grad()
         loss.backward()
+        loss = self.crew.add_up(loss, network.parameters())
         norm = self._clip()
         if not (math.isfinite(loss.item()) and math.isfinite(norm)):
             raise TrainingError(
@@ -256,7 +264,7 @@ class _TrainingModule(pl.LightningModule):
         self.step += 1
         self.stretch.append((loss.item(), norm))
         self._average()
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self.deadline is not None and self.crew.any(time.monotonic() > self.deadline):
             self.trainer.should_stop = True
 
     def _teacher(self) -> Teacher:

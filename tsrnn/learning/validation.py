@@ -15,12 +15,14 @@ from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
 from tsrnn.panel import Panel
+from tsrnn.parallel import crew
 from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
 __all__ = ["Correction", "Validation", "calibrate", "conformal_widening", "correct"]
 
 PIT_GRID = 201
+ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
 
 
@@ -77,11 +79,12 @@ class Validation:
         """Which stretch of one horizon each origin lies in, counted from the end, shape (origin,)."""
         return (self.stop[self.origins.series] - self.origins.known) // self.horizon
 
-    def reading(self, network: ForecastNetwork) -> Reading:
+    def reading(self, network: ForecastNetwork, part: slice = ALL) -> Reading:
         """Read the rows before each origin, about as many as a training window has."""
+        origins = self.origins[part]
         with torch.inference_mode():
             return read_origins(
-                network, self.panel, self.origins, context=self.context, max_rows=2 * self.context
+                network, self.panel, origins, context=self.context, max_rows=2 * self.context
             )
 
     def __call__(self, network: ForecastNetwork) -> float:
@@ -116,16 +119,23 @@ class Validation:
 
         ``reading`` is what the network has read already, where only its head has changed since.
         """
+        part = crew().part(len(self.origins), channels=self.panel.channels)
+        return crew().joined(self._losses(network, part, reading))
+
+    def _losses(self, network: ForecastNetwork, part: slice, reading: Reading | None) -> np.ndarray:
+        truth = self.truth[part]
+        if not len(truth):  # there are fewer origins than processes that share them
+            return truth
         with torch.inference_mode():
-            reading = self.reading(network) if reading is None else reading
+            reading = self.reading(network, part) if reading is None else reading[part]
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
         if network.output.has_quantiles:
-            error = self.truth[:, :, None] - quantiles
+            error = truth[:, :, None] - quantiles
             level = np.array(self.probabilities)
             loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
         else:
-            loss = np.abs(self.truth - point)
-        return loss / self.scale[:, None]
+            loss = np.abs(truth - point)
+        return loss / self.scale[part, None]
 
 
 def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:

@@ -10,7 +10,9 @@ from tsrnn.nn.kernels.lstm import lstm
 
 __all__ = ["GRU", "LSTM"]
 
-LSTM_PAYS = 640_000  # batch * steps * hidden from which torch's LSTM asks for fresh memory each time
+LSTM_PAYS = (
+    640_000  # batch * steps * hidden from which torch's LSTM asks for fresh memory each time
+)
 
 
 class GRU(nn.GRU):
