@@ -94,6 +94,23 @@ def test_torch_reads_where_nothing_is_trained(ours, torchs, monkeypatch):
     torch.testing.assert_close(layer(x)[0], reference(x)[0], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("carried", [False, True])
+def test_many_sequences_are_read_to_the_states_that_torch_reads_them_to(carried, monkeypatch):
+    layer, reference = twins(GRU, nn.GRU)
+    x = torch.randn(40, 9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    before = state(layer, batch=40).detach() if carried else None
+    given = x.clone()
+
+    with torch.no_grad():
+        wanted = reference(x, before)
+        monkeypatch.setattr(nn.GRU, "forward", None)  # it is the kernel that reads
+        hidden, after = layer.eval()(x, before)
+
+    torch.testing.assert_close(hidden, wanted[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(after, wanted[1], rtol=1e-12, atol=1e-12)
+    assert torch.equal(x, given)
+
+
 def test_small_lstms_are_left_to_torch(monkeypatch):
     monkeypatch.setattr("tsrnn.nn.kernels.layers.LSTM_PAYS", 640_000)
     monkeypatch.setattr("tsrnn.nn.kernels.layers.lstm", None)

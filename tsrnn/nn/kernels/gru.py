@@ -17,7 +17,7 @@ from tsrnn.nn.kernels.blocks import (
     views,
 )
 
-__all__ = ["gru"]
+__all__ = ["gru", "read_gru"]
 
 
 def gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
@@ -37,6 +37,25 @@ def gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
     new_weight : Tensor of shape (hidden, feature + 1)
     """
     states: Tensor = _GRU.apply(x, start, weight, new_weight)  # type: ignore[no-untyped-call]
+    return states
+
+
+def read_gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
+    """Return the states of :func:`gru`, without a gradient: nothing else of a step is kept."""
+    size, batch = start.shape
+    row = torch.cat([start, x[0], torch.ones_like(start[:1])])
+    h, seen = row[:size], row[size:]
+    gates, n = x.new_empty(3 * size, batch), x.new_empty(size, batch)
+    r, z, q = gates.split(size)
+    states, doubled = x.new_empty(len(x), size, batch), 2 * new_weight
+    for inputs, state in zip(x.unbind(), states.unbind(), strict=True):
+        seen[:-1] = inputs
+        torch.mm(weight, row, out=gates)
+        gates[: 2 * size].sigmoid_()
+        torch.mm(doubled, seen, out=n)
+        halved_tanh_(n.addcmul_(r, q, value=2))
+        torch.lerp(n, h, z, out=h)
+        state.copy_(h)
     return states
 
 
