@@ -34,7 +34,7 @@ def start(place: Path, name: str) -> int:
         os.chdir(place)
         os.environ["TSRNN_HOME"] = str(place)
         warnings.simplefilter("ignore")
-        result = run_pipeline(read_spec("shop.yaml", [f"name={name}"]), as_of=DATES[0])
+        result = run_pipeline(read_spec("shop.yaml", [f"name={name}"]), as_of=next(iter(DATES)))
         code = 0 if result.outcome == "promoted" else 3
     finally:
         os._exit(code)
@@ -48,7 +48,7 @@ def trial(place: Path, processes: int) -> str | None:
     if any(codes):
         return f"exit codes {codes}"
     uri = f"sqlite:///{place}/mlruns/mlflow.db"
-    runs = tsrnn.tracking.runs(tracking_uri=uri)
+    runs = tsrnn.tracking.runs(tracking_uri=uri, nested=False)
     if sorted(runs["tags.tsrnn.pipeline"]) != sorted(set(names)):
         return f"runs of {sorted(runs['tags.tsrnn.pipeline'])}"
     if set(runs["status"]) != {"FINISHED"}:
