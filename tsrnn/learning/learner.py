@@ -158,7 +158,7 @@ class Learner:
     def _fresh(self, sampler: WindowSampler, seed: int, *, responds: bool) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows.
 
-        With ``responds``, moved by what covariates known in advance say in a regression on them.
+        With ``responds``, what is not learned is moved by a regression on covariates known in advance.
         """
         generator = torch.Generator().manual_seed(seed)
         network = ForecastNetwork.build(self.network, generator, self.custom_cells)

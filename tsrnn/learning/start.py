@@ -65,7 +65,7 @@ def start_from_reference(
 def start_from_covariates(
     network: ForecastNetwork, sampler: WindowSampler, rng: np.random.Generator
 ) -> None:
-    """Regress the errors of the mixture on the covariates known in advance; the spread is what is left."""
+    """Regress the errors of the mixture that follows track records on the covariates known in advance."""
     response, columns, plan = network.linear_response, network.covariates, network.plan
     past = sampler.panel.take_rows(np.zeros_like(sampler.stop), sampler.stop)
     places = sampler.places(WINDOWS, rng)
@@ -110,8 +110,6 @@ def start_from_covariates(
         rows=torch.from_numpy(_rows_of_its_own(numbers, past.times)),
         flags=torch.tensor([len(column[~column.isnan()].unique()) <= 2 for column in numbers.T]),
     )
-    left = error[chosen] - drivers[chosen] @ response.weight
-    network.output.calibrate(left[:: 1 + len(left) // START_VALUES])
 
 
 def _rows_of_its_own(numbers: Tensor, times: np.ndarray) -> np.ndarray:

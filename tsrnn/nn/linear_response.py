@@ -1,4 +1,4 @@
-"""What covariates known in advance say before any training: a regression over all series."""
+"""What covariates known in advance say without training: a regression over all series."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SMALLEST = 0.1  # typical errors below which errors weigh the same
 
 
 class LinearResponse(nn.Module):
-    """How changes of the covariates move the forecast: coefficients common to all series and steps.
+    """How changes of the covariates move the mixture that follows track records, beside what is learned.
 
-    A row ahead is compared with the newest row and with the rows that the seasonal reference forecasts
+    The coefficients are common to all series and steps. A row ahead is compared with the newest row and with the rows that the seasonal reference forecasts
     repeat. Each change counts as it is and by its size, both alone and times the level of the series, so
     that sales fall by a share of what they are, and to nothing where nothing is on offer. A flag's change
     has no size of its own. Categories have no changes and no say.
@@ -36,11 +36,6 @@ class LinearResponse(nn.Module):
         self.numbers, self.horizon = numbers, horizon
         self.lags = [season for season in seasons if season > 1]
         self.register_buffer("weight", torch.zeros(4 * numbers * (1 + len(self.lags))))
-
-    @property
-    def is_used(self) -> bool:
-        """Whether any coefficient moves the forecast."""
-        return bool(self.weight.any())
 
     def drivers(self, inputs: Tensor, positions: Tensor, level: Tensor) -> Tensor:
         """Return what the coefficients are of, shape (batch, position, horizon, driver).

@@ -571,9 +571,10 @@ class ForecastNetwork(nn.Module):
         if self.response is not None and at.columns is not None:
             rows = self.response.rows(at.columns.future, positions)
             response = self.response(torch.cat([hidden, features], -1), rows)
-            if self.linear_response is not None and self.linear_response.is_used:
+            if self.linear_response is not None and self.head.share < 1:
                 level = self.level(scale, positions)
-                response = response + self.linear_response(at.columns.future, positions, level)
+                linear = self.linear_response(at.columns.future, positions, level)
+                response = torch.addcmul(response, 1 - self.head.share, linear)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
