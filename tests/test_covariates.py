@@ -98,19 +98,43 @@ def test_the_driver_of_one_step_and_series_moves_that_series_alone():
     np.testing.assert_array_equal(change[HORIZON:], 0.0)
 
 
-def test_without_training_the_forecast_is_that_without_covariates():
+STILL = {"max_steps": 1, "learning_rate": 1e-12}  # what training starts from
+
+
+def test_without_training_what_is_not_known_in_advance_moves_no_forecast():
     df = driven()
     df["calm"] = 5.0
-    history, future = split(df)
-    plain = tiny(max_steps=1, learning_rate=1e-12).fit(history[["unique_id", "ds", "y"]])
+    history, _ = split(df)
+    plain = tiny(**STILL).fit(history[["unique_id", "ds", "y"]])
 
-    named = tiny(
-        max_steps=1,
-        learning_rate=1e-12,
-        future_covariates=["driver"],
-        past_covariates=["calm"],
-        target_col="y",
-    ).fit(history)
+    named = tiny(**STILL, past_covariates=["calm", "driver"], target_col="y").fit(history)
+
+    expected = plain.predict()["forecast"].to_numpy()
+    np.testing.assert_allclose(named.predict()["forecast"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_training_a_forecast_follows_what_is_known_in_advance():
+    df = driven(series=4)
+    history, future = split(df)
+    truth = df.loc[df.groupby("unique_id").cumcount(ascending=False) < HORIZON, "y"].to_numpy()
+    plain = tiny(**STILL).fit(history[["unique_id", "ds", "y"]])
+
+    named = tiny(**STILL, future_covariates=["driver"], target_col="y").fit(history)
+
+    said = named.predict(future_df=future)["forecast"]
+    assert named.best_step_ == 0
+    assert np.abs(said - truth).mean() < 0.75 * np.abs(plain.predict()["forecast"] - truth).mean()
+
+
+def test_a_regression_that_does_not_forecast_better_is_not_used():
+    """What the driver said is over when the rows begin that choose."""
+    df = driven()
+    over = df.groupby("unique_id").cumcount() >= ROWS // 2
+    df["y"] = np.where(over, df["y"] - 4 * df["driver"], df["y"])  # now the other way round
+    history, future = split(df)
+    plain = tiny(**STILL, val_size=40).fit(history[["unique_id", "ds", "y"]])
+
+    named = tiny(**STILL, val_size=40, future_covariates=["driver"], target_col="y").fit(history)
 
     expected = plain.predict()["forecast"].to_numpy()
     np.testing.assert_allclose(

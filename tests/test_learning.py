@@ -10,8 +10,8 @@ import torch
 from tests.contract.samples import DECODERS, HORIZON, tiny, waves
 from tests.test_training import build, make_panel
 from tsrnn import RNNForecaster, load
-from tsrnn.learning.learner import start_from_reference
 from tsrnn.learning.loss import training_loss
+from tsrnn.learning.start import start_from_reference
 from tsrnn.learning.training import TrainingResult
 from tsrnn.learning.validation import Validation
 from tsrnn.windows import WindowSampler

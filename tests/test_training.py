@@ -15,8 +15,8 @@ from tests import reference
 from tests.nn.plans import plan as small_plan
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ParameterError, TrainingError
-from tsrnn.learning.learner import start_from_reference
 from tsrnn.learning.loss import training_loss
+from tsrnn.learning.start import start_from_reference
 from tsrnn.learning.training import _TrainingModule, fit_network, make_optimizer
 from tsrnn.learning.training_plan import OPTIMIZERS, TrainingPlan
 from tsrnn.nn.decoders import Teacher

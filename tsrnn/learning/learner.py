@@ -14,10 +14,10 @@ import torch
 from tsrnn.inference import Forecasting, read_origins
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
+from tsrnn.learning.start import standardise, start_from_covariates, start_from_reference
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.learning.validation import Correction, Validation, calibrate, correct
 from tsrnn.nn.cells import Cell
-from tsrnn.nn.covariates import ColumnEncoder
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.plan import NetworkPlan
@@ -25,10 +25,8 @@ from tsrnn.panel import Panel
 from tsrnn.parallel import crew
 from tsrnn.windows import Origins, WindowSampler
 
-__all__ = ["Learned", "Learner", "start_from_reference"]
+__all__ = ["Learned", "Learner"]
 
-START_SAMPLES = 4096
-START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 VALIDATION_PATHS = 48
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned, beside the mixture of references
 
@@ -87,8 +85,8 @@ class Learner:
         clock = _Clock(self.training.max_time)
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
-        network = self._fresh(sampler, self.training.seed)
         validation = self._validation(panel, split)
+        network, responds = self._start(sampler, validation)
         best_step, share, history = self._choose(
             network, sampler, validation, clock.share(2), notify
         )
@@ -98,7 +96,7 @@ class Learner:
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split.test)
-        members = self._members(panel, best_step, share, correction, clock)
+        members = self._members(panel, best_step, share, correction, clock, responds=responds)
         ensemble = NetworkEnsemble(members)
         crew().follow(ensemble.state_dict())
         return Learned(ensemble, best_step, pd.DataFrame(history), skill)
@@ -141,12 +139,33 @@ class Learner:
         crew().follow(ensemble.state_dict())
         return replace(before, network=ensemble, skill=skill)
 
-    def _fresh(self, sampler: WindowSampler, seed: int) -> ForecastNetwork:
-        """Return a network that says the mixture of references fitted to the sampler's windows."""
+    def _start(
+        self, sampler: WindowSampler, validation: Validation
+    ) -> tuple[ForecastNetwork, bool]:
+        """Return a network to train, and whether it responds to covariates: where that forecasts better."""
+        plain = self._fresh(sampler, self.training.seed, responds=False)
+        if plain.linear_response is None or not validation:
+            return plain, False
+        responding = self._fresh(sampler, self.training.seed, responds=True)
+        score = {}
+        for network in (plain, responding):
+            network.head.share.fill_(0.0)
+            score[network] = validation(network)
+            network.head.share.fill_(1.0)
+        better = score[responding] < score[plain]
+        return (responding if better else plain), better
+
+    def _fresh(self, sampler: WindowSampler, seed: int, *, responds: bool) -> ForecastNetwork:
+        """Return a network that says the mixture of references fitted to the sampler's windows.
+
+        With ``responds``, what is not learned is moved by a regression on covariates known in advance.
+        """
         generator = torch.Generator().manual_seed(seed)
         network = ForecastNetwork.build(self.network, generator, self.custom_cells)
         standardise(network, sampler)
         start_from_reference(network, sampler, np.random.default_rng(seed))
+        if responds:
+            start_from_covariates(network, sampler, np.random.default_rng(seed))
         return network
 
     def _sampler(self, panel: Panel, stop: np.ndarray) -> WindowSampler:
@@ -236,6 +255,8 @@ class Learner:
         share: float,
         correction: Correction | None,
         clock: _Clock,
+        *,
+        responds: bool,
     ) -> list[ForecastNetwork]:
         """Train the members on all rows, those that chose and judged too, for as long as was best."""
         from tsrnn.learning.training import fit_network  # loads lightning
@@ -244,7 +265,7 @@ class Learner:
         members = []
         for member in range(self.n_members if best_step else 1):  # mixtures alone are all the same
             seed = self.training.seed + member
-            network = self._fresh(sampler, seed)
+            network = self._fresh(sampler, seed, responds=responds)
             if best_step:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
@@ -285,56 +306,6 @@ class _Clock:
     def share(self, parts: int) -> float | None:
         """Return one of so many equal parts of what is left."""
         return None if self.end is None else max(self.end - time.monotonic(), 0.0) / parts
-
-
-@torch.no_grad()
-def start_from_reference(
-    network: ForecastNetwork,
-    sampler: WindowSampler,
-    rng: np.random.Generator,
-) -> None:
-    """Fit the mixture of reference forecasts to windows, and the shape of their errors."""
-    plan = network.plan
-    positions = network.positions(sampler.context)
-    most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
-    batch = max(1, min(256, 4 * most // len(positions)))
-    drawn, weights = sampler.gather(*sampler.places(batch, rng))
-    values = torch.from_numpy(drawn)
-    represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
-    references = network.relative_references(represented, scale, positions)
-    rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    target = network.relative_to(
-        values[:, rows],
-        anchor=scale.anchor[:, positions].unsqueeze(-1),
-        scale=scale.scale[:, positions].unsqueeze(-1),
-    )
-    importance = (~target.isnan()).float()
-    if weights is not None:
-        importance *= torch.from_numpy(weights)[:, rows].float()
-        importance /= importance[importance > 0].mean()
-    chosen = torch.nonzero((importance > 0).flatten(0, 1).any(-1)).squeeze(-1)
-    if len(chosen) > most:
-        keep = np.sort(rng.choice(len(chosen), most, replace=False))
-        chosen = chosen[torch.from_numpy(keep)]
-    if not len(chosen):
-        return
-    residual = network.head.set_mixture(
-        references.flatten(0, 1)[chosen],
-        target.flatten(0, 1)[chosen].nan_to_num(0.0),
-        importance.flatten(0, 1)[chosen],
-        network.track_record(represented, scale, positions).flatten(0, 1)[chosen],
-    )
-    network.output.calibrate(residual)
-
-
-def standardise(network: ForecastNetwork, sampler: WindowSampler) -> None:
-    """Take mean and spread of the covariates from the rows that windows are drawn from."""
-    if network.covariates is None:
-        return
-    past = sampler.panel.take_rows(np.zeros_like(sampler.stop), sampler.stop).covariates
-    for name in ("future", "past", "static"):
-        encoder: ColumnEncoder = getattr(network.covariates, name)
-        encoder.standardise(torch.from_numpy(getattr(past, name)))
 
 
 def _ignore(step: int, metrics: dict[str, float]) -> None:

@@ -24,6 +24,7 @@ from tsrnn.nn.decoders import (
 from tsrnn.nn.encoder import RecurrentEncoder, State
 from tsrnn.nn.inputs import causal_features, feature_count, newest_rows
 from tsrnn.nn.joint import Channels
+from tsrnn.nn.linear_response import LinearResponse
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.reference import reference_forecasts, reference_names
@@ -75,6 +76,7 @@ class ForecastNetwork(nn.Module):
     channels: Channels | None
     covariates: CovariateInputs | None
     response: FutureResponse | None
+    linear_response: LinearResponse | None
     head: MixtureHead
 
     def __init__(
@@ -84,7 +86,7 @@ class ForecastNetwork(nn.Module):
         self.plan = plan
         features = feature_count(plan)
         read = plan.channels * features
-        self.channels = self.covariates = self.response = None
+        self.channels = self.covariates = self.response = self.linear_response = None
         named = 0
         if plan.channels > 1:
             self.channels = Channels(plan.channels, plan.encoder.output_size)
@@ -101,6 +103,9 @@ class ForecastNetwork(nn.Module):
                     hidden_size=plan.encoder.hidden_size,
                     horizon=plan.horizon,
                     seasons=plan.seasons,
+                )
+                self.linear_response = LinearResponse(
+                    len(inputs.future.numbers), seasons=plan.seasons, horizon=plan.horizon
                 )
         static_size = 0
         if self.covariates is not None and plan.encoder.initial_state == "static":
@@ -147,6 +152,8 @@ class ForecastNetwork(nn.Module):
                 block.initialise(generator)
         if network.channels is not None:
             network.channels.initialise()
+        if network.linear_response is not None:
+            network.linear_response.weight.zero_()
         network._take_missing_as_average()
         with torch.device("cpu"):
             fresh = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
@@ -219,6 +226,15 @@ class ForecastNetwork(nn.Module):
         """Return how well each reference did lately, shape (batch, position, reference)."""
         plan = self.plan
         return track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
+
+    def level(self, scale: CausalScale, positions: Tensor) -> Tensor:
+        """Return the level of the series in units of its scale, shape (batch, position).
+
+        A rise of a logarithm by its scale is that share of the level, wherever the level is.
+        """
+        unit = scale.scale[:, positions]
+        mean = scale.mean[:, positions]
+        return safe_ratio(torch.ones_like(unit) if self.plan.log else mean, unit)
 
     def encode(self, covariates: Covariates | None) -> Encoded | None:
         """Return covariates as inputs; None where the network has none."""
@@ -555,6 +571,10 @@ class ForecastNetwork(nn.Module):
         if self.response is not None and at.columns is not None:
             rows = self.response.rows(at.columns.future, positions)
             response = self.response(torch.cat([hidden, features], -1), rows)
+            if self.linear_response is not None and self.head.share < 1:
+                level = self.level(scale, positions)
+                linear = self.linear_response(at.columns.future, positions, level)
+                response = torch.addcmul(response, 1 - self.head.share, linear)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
