@@ -111,7 +111,7 @@ def test_short_chunks_have_the_gradient_of_the_plain_truncated_loop(changes):
     for start in range(0, 60, chunk):
         values = gather(start, chunk)
         rows = values[:, : values.shape[1] - plain.plan.horizon]
-        represented, scale = plain.represent(rows)
+        represented, scale = plain.view.represent(rows)
         positions = plain.positions(chunk)
         features = plain.features(represented, scale, positions)
         hidden = []
@@ -120,7 +120,7 @@ def test_short_chunks_have_the_gradient_of_the_plain_truncated_loop(changes):
             hidden.append(out)
         seen = _Rows(features, represented, scale, positions, None)
         head = plain.head(plain._head_inputs(torch.cat(hidden, 1), seen, None))
-        target = plain.relative_target(
+        target = plain.view.relative_target(
             values[:, positions[:, None] + torch.arange(1, plain.plan.horizon + 1)], head
         )
         known = ~target.isnan()

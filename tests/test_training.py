@@ -148,7 +148,9 @@ def test_the_target_of_the_shift_decoder_at_each_row_is_the_next_row():
     terms = []
     for each in (values, moved):
         head = network(torch.from_numpy(each[:, :-1]))
-        target = network.relative_target(torch.from_numpy(each[:, look_back + 1 :, None]), head)
+        target = network.view.relative_target(
+            torch.from_numpy(each[:, look_back + 1 :, None]), head
+        )
         terms.append(network.output.loss(head, target)[0, :, 0].detach().numpy())
     total = training_loss(network, torch.from_numpy(values), None)
 
@@ -190,7 +192,9 @@ def test_a_loss_at_the_last_step_is_that_of_the_newest_origin_alone():
 
     with torch.no_grad():
         head = network(values[:, :-3])
-        last = network.relative_target(values[:, -3:], HeadValues(*(part[:, -1] for part in head)))
+        last = network.view.relative_target(
+            values[:, -3:], HeadValues(*(part[:, -1] for part in head))
+        )
         expected = network.output.loss(HeadValues(*(part[:, -1] for part in head)), last).mean()
         step = torch.tensor([network.plan.context - 1])
         loss = training_loss(network, values, None, steps=step)
@@ -244,7 +248,7 @@ def test_a_missing_truth_has_no_loss_and_is_gone_on_from_as_the_networks_own(dec
 
     truth = torch.from_numpy(values[:, None, look_back + 1 :])
     head = network(torch.from_numpy(values[:, :-3]), fed=truth)
-    target = network.relative_target(truth, head)
+    target = network.view.relative_target(truth, head)
     terms = network.output.loss(head, target.nan_to_num(0.0))[0, 0]
     assert loss == pytest.approx((terms[0] + terms[2]).item() / 2, rel=1e-6)
 
@@ -298,9 +302,9 @@ def test_the_truth_teaches_the_conditional_mean_of_an_autoregression(decoder):
             fed[:, 0, step - 1] = told
             inputs = network._inputs_at_newest(state, network._newest_inputs(past, None))
             anchor, scale = inputs.anchor[..., None], inputs.scale[..., None]
-            relative = network.relative_to(fed, anchor=anchor, scale=scale)
+            relative = network.view.relative_to(fed, anchor=anchor, scale=scale)
             said = network.head(inputs.repeat(4), fed=relative.transpose(0, 1))
-            mean = network.restore(said.location, said)[0, :, step]
+            mean = network.view.restore(said.location, said)[0, :, step]
             np.testing.assert_allclose(mean, 0.8 * told, atol=0.35)
 
 

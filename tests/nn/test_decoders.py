@@ -130,8 +130,8 @@ def test_an_untrained_network_says_the_fitted_mixture(decoder):
     values = walk(2, made.plan.look_back + 8)
     fed = walk(2, 8 * 5, seed=1).reshape(2, 8, 5)
 
-    represented, scale = made.represent(values)
-    references = made.relative_references(represented, scale, made.positions(8))
+    represented, scale = made.view.represent(values)
+    references = made.view.relative_references(represented, scale, made.positions(8))
 
     weights = torch.softmax(made.head.mixture, 0)
     for said in (made(values), made(values, fed=fed)):
@@ -146,7 +146,7 @@ def test_a_constant_series_is_continued_exactly(decoder):
 
     said = made.say(values, made.read(values))
 
-    np.testing.assert_array_equal(made.restore(said.location, said).detach(), 7.25)
+    np.testing.assert_array_equal(made.view.restore(said.location, said).detach(), 7.25)
 
 
 def test_horizon_and_context_differ_freely():

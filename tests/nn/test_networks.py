@@ -55,8 +55,8 @@ def test_an_untrained_network_says_the_mixture_of_the_references():
     values = walk(2, made.plan.look_back + 8)
     said = made(values)
 
-    represented, scale = made.represent(values)
-    references = made.relative_references(represented, scale, made.positions(8))
+    represented, scale = made.view.represent(values)
+    references = made.view.relative_references(represented, scale, made.positions(8))
 
     torch.testing.assert_close(said.location, references.mean(-2), rtol=1e-5, atol=1e-5)
 
@@ -65,8 +65,8 @@ def test_a_long_horizon_is_said_in_segments_that_see_their_own_references():
     made = network(horizon=70)
     values = walk(2, made.plan.look_back + 8).requires_grad_()
 
-    represented, scale = made.represent(values)
-    references = made.relative_references(represented, scale, made.positions(8))
+    represented, scale = made.view.represent(values)
+    references = made.view.relative_references(represented, scale, made.positions(8))
     references = references.detach().requires_grad_()
     features = made.features(represented, scale, made.positions(8)).detach()
     state = torch.zeros(2, 8, made.plan.encoder.hidden_size)
@@ -85,8 +85,8 @@ def test_an_untrained_network_says_the_mixture_of_a_long_horizon_too(horizon):
     values = walk(2, made.plan.look_back + 8)
     said = made(values)
 
-    represented, scale = made.represent(values)
-    references = made.relative_references(represented, scale, made.positions(8))
+    represented, scale = made.view.represent(values)
+    references = made.view.relative_references(represented, scale, made.positions(8))
 
     torch.testing.assert_close(said.location, references.mean(-2), rtol=1e-5, atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_every_step_of_the_horizon_sees_the_newest_value():
 
     before, after = (made.say(v, made.read(v)) for v in (values, moved))
 
-    change = made.restore(after.location, after) - made.restore(before.location, before)
+    change = made.view.restore(after.location, after) - made.view.restore(before.location, before)
     assert bool((change.abs() > 1e-4).all())
 
 
@@ -167,7 +167,7 @@ def test_a_constant_series_is_continued_exactly():
 
     said = made.say(values, made.read(values))
 
-    forecast = made.restore(said.location, said)
+    forecast = made.view.restore(said.location, said)
     np.testing.assert_array_equal(forecast.detach(), 7.25)
 
 

@@ -87,12 +87,12 @@ def test_weights_follow_what_was_right_on_that_very_series():
     names = reference_names((1,))
     noise = np.random.default_rng(0).normal(size=(60, made.plan.look_back + 40))
     values = torch.from_numpy(np.concatenate([noise[:30].cumsum(1), noise[30:]]))
-    represented, scale = made.represent(values)
+    represented, scale = made.view.represent(values)
     positions = made.positions(35)
-    references = made.relative_references(represented, scale, positions).flatten(0, 1)
-    record = made.track_record(represented, scale, positions)
+    references = made.view.relative_references(represented, scale, positions).flatten(0, 1)
+    record = made.view.track_record(represented, scale, positions)
     ahead = positions[:, None] + torch.arange(1, 6)
-    target = made.relative_target(values[:, ahead], made(values[:, :-5])).flatten(0, 1)
+    target = made.view.relative_target(values[:, ahead], made(values[:, :-5])).flatten(0, 1)
 
     made.head.set_mixture(references, target, torch.ones_like(target), record.flatten(0, 1))
 
@@ -107,10 +107,10 @@ def test_weights_follow_what_was_right_on_that_very_series():
 def test_the_forecast_is_learned_by_its_share_and_follows_the_record_by_the_rest(share):
     made = ForecastNetwork.build(plan(), torch.Generator().manual_seed(0))
     values = rows(2, made.plan.look_back + 8)
-    represented, scale = made.represent(values)
+    represented, scale = made.view.represent(values)
     positions = made.positions(8)
-    references = made.relative_references(represented, scale, positions)
-    record = made.track_record(represented, scale, positions)
+    references = made.view.relative_references(represented, scale, positions)
+    record = made.view.track_record(represented, scale, positions)
     with torch.no_grad():
         made.head.share.fill_(share)
         made.head.trust.fill_(3.0)

@@ -176,7 +176,7 @@ def _inputs(network: ForecastNetwork, reading: Reading, most: int) -> tuple[Tens
     steps = values.shape[1] - network.plan.look_back
     values = values[:, steps % network.plan.patch :]
     covariates = None if chosen.covariates is None else chosen.covariates.newest(values.shape[1])
-    represented, scale = network.represent(values)
+    represented, scale = network.view.represent(values)
     positions = network.positions(values.shape[1] - network.plan.look_back)
     columns = network.encode(covariates)
     said = network.features(represented, scale, positions, columns)

@@ -105,7 +105,7 @@ def _mean_loss(
 
     Where processes share a batch it is this one's part of that mean: their parts add up to it.
     """
-    target = network.relative_target(truth, head)
+    target = network.view.relative_target(truth, head)
     known = ~target.isnan()
     loss = network.output.loss(head, target.nan_to_num(0.0))
     importance = known.float() if weights is None else known * weights.float()

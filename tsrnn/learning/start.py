@@ -34,10 +34,10 @@ def start_from_reference(
     batch = max(1, min(256, 4 * most // len(positions)))
     drawn, weights = sampler.gather(*sampler.places(batch, rng))
     values = torch.from_numpy(drawn)
-    represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
-    references = network.relative_references(represented, scale, positions)
+    represented, scale = network.view.represent(values[:, : values.shape[1] - plan.horizon])
+    references = network.view.relative_references(represented, scale, positions)
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    target = network.relative_to(
+    target = network.view.relative_to(
         values[:, rows],
         anchor=scale.anchor[:, positions].unsqueeze(-1),
         scale=scale.scale[:, positions].unsqueeze(-1),
@@ -56,7 +56,7 @@ def start_from_reference(
         references.flatten(0, 1)[chosen],
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         importance.flatten(0, 1)[chosen],
-        network.track_record(represented, scale, positions).flatten(0, 1)[chosen],
+        network.view.track_record(represented, scale, positions).flatten(0, 1)[chosen],
     )
     network.output.calibrate(residual)
 
@@ -78,7 +78,7 @@ def start_from_covariates(
     encoded = columns.encode(Covariates(*map(torch.from_numpy, beside)))
     drawn, weights = sampler.gather(*places)
     values = torch.from_numpy(drawn)
-    represented, scale = network.represent(values[:, : values.shape[1] - plan.horizon])
+    represented, scale = network.view.represent(values[:, : values.shape[1] - plan.horizon])
     positions = network.positions(sampler.context)
     whole = ~represented[:, positions - max(plan.seasons)].isnan()  # a season is known
     if not bool(whole.any()):
@@ -87,13 +87,13 @@ def start_from_covariates(
     kept = _some(torch.nonzero(whole.any(0)).squeeze(1), most)
     positions, whole = positions[kept], whole[:, kept]
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
-    target = network.relative_to(
+    target = network.view.relative_to(
         values[:, rows],
         anchor=scale.anchor[:, positions].unsqueeze(-1),
         scale=scale.scale[:, positions].unsqueeze(-1),
     )
-    references = network.relative_references(represented, scale, positions)
-    record = network.track_record(represented, scale, positions)
+    references = network.view.relative_references(represented, scale, positions)
+    record = network.view.track_record(represented, scale, positions)
     followed = (network.head.following_weights(record) * references).sum(-2)
     error = (target - followed) / network.head.unit
     importance = ((error.abs() < OUTLIER) & whole.unsqueeze(-1)).float()  # not where it is missing
@@ -102,7 +102,7 @@ def start_from_covariates(
     chosen = importance > 0
     if not bool(chosen.any()):
         return
-    drivers = response.drivers(encoded.future, positions, network.level(scale, positions))
+    drivers = response.drivers(encoded.future, positions, network.view.level(scale, positions))
     response.fit(
         drivers[chosen],
         error[chosen],

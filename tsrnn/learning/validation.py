@@ -192,7 +192,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     truth = torch.from_numpy(validation.truth)[:, : plan.horizon]
     widening = None
     if isinstance(network.output, QuantileOutput) and not rolls:
-        error = network.relative_target(truth, head) - head.location
+        error = network.view.relative_target(truth, head) - head.location
         stretches = len(np.unique(validation.stretch))
         share = (stretches - 1) / (stretches + 3)
         trained = network.output.trained(head)

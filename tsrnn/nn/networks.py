@@ -27,22 +27,13 @@ from tsrnn.nn.joint import Channels
 from tsrnn.nn.linear_response import LinearResponse
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
-from tsrnn.nn.reference import reference_forecasts, reference_names
+from tsrnn.nn.reference import reference_names
 from tsrnn.nn.response import RESPONSES, FutureResponse
-from tsrnn.nn.scaling import (
-    CausalScale,
-    causal_scale,
-    last_observed,
-    relative_move,
-    represent,
-    restore,
-    safe_ratio,
-)
-from tsrnn.nn.track_record import track_record
+from tsrnn.nn.scaling import CausalScale, last_observed
+from tsrnn.nn.view import FARTHEST, View
 
 __all__ = ["ForecastNetwork"]
 
-FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no more
 READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
 
 
@@ -84,6 +75,7 @@ class ForecastNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.plan = plan
+        self.view = View(plan)
         features = feature_count(plan)
         read = plan.channels * features
         self.channels = self.covariates = self.response = self.linear_response = None
@@ -178,19 +170,6 @@ class ForecastNetwork(nn.Module):
 
     # ---- from raw rows to what the head says ----------------------------------------------
 
-    def represent(self, values: Tensor, before: Tensor | None = None) -> tuple[Tensor, CausalScale]:
-        """Return represented values and their causal scale, both of shape (batch, step)."""
-        plan = self.plan
-        represented = represent(values, log=plan.log)
-        scale = causal_scale(
-            represented,
-            season=plan.seasons[0],
-            window=plan.window,
-            anchor=plan.anchor,
-            before=None if before is None else represent(before, log=plan.log),
-        )
-        return represented, scale
-
     def positions(self, steps: int) -> Tensor:
         """Return the rows at which recurrent steps end, in ``steps`` rows after the look-back."""
         start = self.plan.look_back + self.plan.patch - 1
@@ -209,32 +188,6 @@ class ForecastNetwork(nn.Module):
         if self.covariates is None or columns is None:
             return own
         return torch.cat([own, self.covariates(columns, positions)], -1)
-
-    def relative_references(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
-        """Return the reference forecasts, relative, shape (batch, position, reference, horizon)."""
-        plan = self.plan
-        said = reference_forecasts(
-            values, scale, positions, horizon=plan.horizon, seasons=plan.seasons, window=plan.window
-        )
-        anchor, unit = scale.anchor[:, positions, None], scale.scale[:, positions, None]
-        share = safe_ratio(torch.ones_like(unit), unit)
-        moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
-        relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
-        return torch.stack(relative, -2).nan_to_num(0.0)
-
-    def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
-        """Return how well each reference did lately, shape (batch, position, reference)."""
-        plan = self.plan
-        return track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
-
-    def level(self, scale: CausalScale, positions: Tensor) -> Tensor:
-        """Return the level of the series in units of its scale, shape (batch, position).
-
-        A rise of a logarithm by its scale is that share of the level, wherever the level is.
-        """
-        unit = scale.scale[:, positions]
-        mean = scale.mean[:, positions]
-        return safe_ratio(torch.ones_like(unit) if self.plan.log else mean, unit)
 
     def encode(self, covariates: Covariates | None) -> Encoded | None:
         """Return covariates as inputs; None where the network has none."""
@@ -287,7 +240,7 @@ class ForecastNetwork(nn.Module):
 
         Where ``fresh``, bool of shape (batch,), holds, reading begins instead of going on.
         """
-        represented, scale = self.represent(values)
+        represented, scale = self.view.represent(values)
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
@@ -309,7 +262,7 @@ class ForecastNetwork(nn.Module):
         relative = None
         if fed is not None:
             anchor, unit = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
-            relative = self.relative_to(fed, anchor=anchor, scale=unit)
+            relative = self.view.relative_to(fed, anchor=anchor, scale=unit)
         answer: HeadValues = self.head(inputs, generator, relative)
         return answer, after
 
@@ -419,7 +372,7 @@ class ForecastNetwork(nn.Module):
         before: Tensor | None = None,
     ) -> list[State]:
         """Return the states after so many recurrent steps, ascending; otherwise as :meth:`read`."""
-        represented, scale = self.represent(values, before)
+        represented, scale = self.view.represent(values, before)
         positions = self.positions(counts[-1] * self.plan.patch)
         columns = self.encode(covariates)
         features = self.features(represented, scale, positions, columns)
@@ -485,7 +438,7 @@ class ForecastNetwork(nn.Module):
         said = head.said([next(steps)], inputs)
         for step in range(1, self.plan.horizon):
             value = yield said
-            relative = self.relative_to(value, anchor=inputs.anchor, scale=inputs.scale)
+            relative = self.view.relative_to(value, anchor=inputs.anchor, scale=inputs.scale)
             said = head.said([steps.send(relative)], inputs, first=step)
         yield said
 
@@ -546,7 +499,7 @@ class ForecastNetwork(nn.Module):
 
     def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Rows:
         rows = self.plan.look_back + self.plan.patch
-        represented, scale = self.represent(values[:, -rows:])
+        represented, scale = self.view.represent(values[:, -rows:])
         position = torch.tensor([represented.shape[1] - 1], device=values.device)
         columns = self.encode(
             None if covariates is None else covariates.newest(represented.shape[1])
@@ -572,16 +525,16 @@ class ForecastNetwork(nn.Module):
             rows = self.response.rows(at.columns.future, positions)
             response = self.response(torch.cat([hidden, features], -1), rows)
             if self.linear_response is not None and self.head.share < 1:
-                level = self.level(scale, positions)
+                level = self.view.level(scale, positions)
                 linear = self.linear_response(at.columns.future, positions, level)
                 response = torch.addcmul(response, 1 - self.head.share, linear)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
-        last = self._relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
+        last = self.view.relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
         inputs = HeadInputs(
             hidden,
             features,
-            self.relative_references(at.represented, scale, positions),
+            self.view.relative_references(at.represented, scale, positions),
             torch.stack([last.clamp(-FARTHEST, FARTHEST), observed.to(last.dtype)], -1),
             anchor,
             unit,
@@ -591,30 +544,7 @@ class ForecastNetwork(nn.Module):
         )
         if self.head.share >= 1:
             return inputs
-        return inputs._replace(record=self.track_record(at.represented, scale, positions))
-
-    # ---- back to the units of the data ----------------------------------------------------
-
-    def relative_target(self, target: Tensor, head: HeadValues) -> Tensor:
-        """Return raw targets (..., horizon) relative to the head's anchor and scale, NaN kept."""
-        return self.relative_to(target, anchor=head.anchor, scale=head.scale)
-
-    def relative_to(self, target: Tensor, *, anchor: Tensor, scale: Tensor) -> Tensor:
-        """Return raw targets (..., horizon) relative to anchor and scale (..., 1), NaN kept."""
-        return self._relative_move(represent(target, log=self.plan.log), anchor, scale)
-
-    def _relative_move(self, represented: Tensor, anchor: Tensor, scale: Tensor) -> Tensor:
-        difference = relative_move(represented - anchor, log=self.plan.log)
-        usable = scale > 0
-        ratio = difference / torch.where(usable, scale, torch.ones_like(scale))
-        return torch.where(usable, ratio, torch.full_like(ratio, torch.nan)).float()
-
-    def restore(self, relative: Tensor, head: HeadValues) -> Tensor:
-        """Return relative values (..., horizon) or (..., horizon, n) in the units of the data."""
-        extra = (1,) * (relative.dim() - head.location.dim())
-        anchor = head.anchor.reshape(*head.anchor.shape, *extra)
-        scale = head.scale.reshape(*head.scale.shape, *extra)
-        return restore(anchor, scale * relative.double(), log=self.plan.log)
+        return inputs._replace(record=self.view.track_record(at.represented, scale, positions))
 
     def quantiles(
         self, head: HeadValues, probability: Tensor, *, step: int | None = None
@@ -623,4 +553,4 @@ class ForecastNetwork(nn.Module):
 
         With ``step``, what is said is of this step of the horizon alone: (..., 1).
         """
-        return self.restore(self.output.quantile(head, probability, step), head)
+        return self.view.restore(self.output.quantile(head, probability, step), head)
