@@ -86,7 +86,7 @@ class Learner:
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
         validation = self._validation(panel, split)
-        network, responds = self._start(sampler, validation)
+        network = self._start(sampler, validation)
         best_step, share, history = self._choose(
             network, sampler, validation, clock.share(2), notify
         )
@@ -96,7 +96,9 @@ class Learner:
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split.test)
-        members = self._members(panel, best_step, share, correction, clock, responds=responds)
+        members = self._members(
+            panel, best_step, share, correction, clock, responds=_responds(network)
+        )
         ensemble = NetworkEnsemble(members)
         crew().follow(ensemble.state_dict())
         return Learned(ensemble, best_step, pd.DataFrame(history), skill)
@@ -139,21 +141,18 @@ class Learner:
         crew().follow(ensemble.state_dict())
         return replace(before, network=ensemble, skill=skill)
 
-    def _start(
-        self, sampler: WindowSampler, validation: Validation
-    ) -> tuple[ForecastNetwork, bool]:
-        """Return a network to train, and whether it responds to covariates: where that forecasts better."""
+    def _start(self, sampler: WindowSampler, validation: Validation) -> ForecastNetwork:
+        """Return a network to train; it responds to covariates where that forecasts better."""
         plain = self._fresh(sampler, self.training.seed, responds=False)
         if plain.linear_response is None or not validation:
-            return plain, False
+            return plain
         responding = self._fresh(sampler, self.training.seed, responds=True)
         score = {}
         for network in (plain, responding):
             network.head.share.fill_(0.0)
             score[network] = validation(network)
             network.head.share.fill_(1.0)
-        better = score[responding] < score[plain]
-        return (responding if better else plain), better
+        return min(score, key=lambda network: score[network])
 
     def _fresh(self, sampler: WindowSampler, seed: int, *, responds: bool) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows.
@@ -288,13 +287,36 @@ def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[
 
 
 def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:
-    """Return which share of what was learned forecasts best, and its losses."""
-    losses, reading = {}, validation.reading(network)
-    for share in SHARES:
-        network.head.share.fill_(share)
-        losses[share] = validation.losses(network, reading)
-    best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
-    return best, losses[best]
+    """Return which share of what was learned forecasts best, and its losses.
+
+    A regression on covariates that is of no more use beside what was learned of them is dropped.
+    """
+    reading = validation.reading(network)
+
+    def tried() -> tuple[float, np.ndarray]:
+        losses = {}
+        for share in SHARES:
+            network.head.share.fill_(share)
+            losses[share] = validation.losses(network, reading)
+        best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
+        return best, losses[best]
+
+    best = tried()
+    if network.linear_response is None or not _responds(network):
+        return best
+    regression = network.linear_response.weight.clone()
+    network.linear_response.weight.zero_()
+    without = tried()
+    if float(np.nanmean(without[1])) <= float(np.nanmean(best[1])):
+        return without
+    network.linear_response.weight.copy_(regression)
+    return best
+
+
+def _responds(network: ForecastNetwork) -> bool:
+    """Whether a regression on covariates moves what is not learned."""
+    response = network.linear_response
+    return response is not None and bool(response.weight.any())
 
 
 class _Clock:
