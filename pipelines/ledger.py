@@ -51,8 +51,11 @@ class Ledger:
             (self._records / f"{_FIRST}.json").unlink(missing_ok=True)  # a kill in here starts anew
             shutil.rmtree(self.folder, ignore_errors=True)
             self.write(_FIRST, digest=digest, as_of=self.as_of)
-        for litter in (*self.folder.glob(".*"), *self._records.glob(".*")):  # of a killed run
-            litter.unlink() if litter.is_file() else shutil.rmtree(litter)
+        for litter in sorted(self.folder.rglob(".*")):  # of a killed run
+            if litter.is_file():
+                litter.unlink()
+            elif litter.exists():  # not in a folder that is swept already
+                shutil.rmtree(litter)
 
     def read(self, step: str) -> dict[str, Any] | None:
         """Return what ``step`` recorded, or None where it is not done."""

@@ -48,6 +48,9 @@ def test_a_date_goes_on_with_the_same_spec_and_starts_anew_with_another(ledger, 
 def test_files_that_were_not_renamed_are_swept_when_a_date_goes_on(ledger):
     (ledger.folder / ".forecast.parquet.x1").write_text("half")
     (ledger.folder / "steps" / ".fit.json.x2").write_text("half")
+    (ledger.folder / "tables").mkdir()
+    (ledger.folder / "tables" / ".by_window.parquet.x3").write_text("half")
+    (ledger.folder / ".model.x4" / ".x5").mkdir(parents=True)
 
     ledger.begin("abc")
 
