@@ -9,7 +9,7 @@ import pytest
 from tests.contract.samples import tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, load
 from tsrnn.exceptions import DataError, ParameterError
-from tsrnn.learning import learner
+from tsrnn.learning import start
 from tsrnn.nn.decoders import MixtureHead
 
 pytestmark = [
@@ -226,7 +226,7 @@ def test_a_long_horizon_fits_its_mixture_to_fewer_windows(monkeypatch):
         return fit_mixture(self, references, target, *rest)
 
     monkeypatch.setattr(MixtureHead, "set_mixture", spy)
-    monkeypatch.setattr(learner, "START_VALUES", 6 * 120)
+    monkeypatch.setattr(start, "START_VALUES", 6 * 120)
 
     fast(horizon=6).fit(waves())
 
