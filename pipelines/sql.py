@@ -57,13 +57,18 @@ def write_rows(output: OutputSpec, forecast: pd.DataFrame, *, pipeline: str, as_
         The table has other columns, or the database can't be written.
     """
     from sqlalchemy import Column, MetaData, Table, and_, inspect
+    from sqlalchemy.exc import SQLAlchemyError
 
     rows = forecast.assign(pipeline=pipeline, as_of=as_of)[[*_KEYS, *forecast.columns]]
     name = str(output.table)
     with _engine(str(output.url), "output.url") as engine, _words("output.table"):
         if not inspect(engine).has_table(name):
-            with engine.begin() as connection:
-                rows.head(0).to_sql(name, connection, index=False, if_exists="append")
+            try:
+                with engine.begin() as connection:
+                    rows.head(0).to_sql(name, connection, index=False, if_exists="append")
+            except (SQLAlchemyError, pd.errors.DatabaseError):
+                if not inspect(engine).has_table(name):  # another process was faster
+                    raise
         found = [str(column["name"]) for column in inspect(engine).get_columns(name)]
         if set(found) != set(map(str, rows.columns)):
             raise DataError(

@@ -1,9 +1,11 @@
 """Rows from a database and files by pattern; forecasts into a table, a date at a time."""
 
 import datetime as dt
+import sqlite3
 
 import pandas as pd
 import pytest
+from sqlalchemy.exc import OperationalError
 from tsrnn.pipelines import sql
 from tsrnn.pipelines.load import load
 from tsrnn.pipelines.sections import DataSpec, OutputSpec
@@ -100,6 +102,27 @@ def test_a_write_that_breaks_off_leaves_the_earlier_rows(url, output, tmp_path, 
             sql.write_rows(output, FORECAST, pipeline="shop", as_of="2024-02-29")
 
     assert written(url, tmp_path) == {("shop", "2024-02-29"): [1.0, 2.0]}
+
+
+def test_a_table_that_another_process_makes_at_the_same_moment_is_used(
+    url, output, tmp_path, monkeypatch
+):
+    to_sql, made = pd.DataFrame.to_sql, []
+
+    def raced(self, name, connection, **how):
+        if not made:
+            made.append(name)
+            with sqlite3.connect(tmp_path / "prices.db") as other:
+                columns = ", ".join(f'"{column}"' for column in self.columns)
+                other.execute(f'CREATE TABLE "{name}" ({columns})')
+            raise OperationalError("CREATE TABLE", {}, Exception("table already exists"))
+        return to_sql(self, name, connection, **how)
+
+    monkeypatch.setattr(pd.DataFrame, "to_sql", raced)
+
+    sql.write_rows(output, FORECAST, pipeline="shop", as_of="2024-02-29")
+
+    assert written(url, tmp_path) == {("shop", "2024-02-29"): FORECAST["forecast"].tolist()}
 
 
 def test_a_table_with_other_columns_is_refused(output):
