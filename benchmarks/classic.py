@@ -53,7 +53,7 @@ def _missing(
 ) -> list[Result]:
     """Run the trainings of one cell of the tables that are not known yet."""
     made = []
-    for seed in range(case.seeds):
+    for seed in range(case.seeds_of(model)):
         wanted = key(case, model, seed)
         if options.kept or any(each.key == wanted for each in known):
             continue

@@ -64,7 +64,7 @@ def _task(cases: Sequence[Case], results: Sequence[Result]) -> str:
         [
             name,
             _parameters(known, name),
-            *(_cell(case, known[case].get(name, [])) for case in shown),
+            *(_cell(case, name, known[case].get(name, [])) for case in shown),
         ]
         for name in models
     ]
@@ -74,7 +74,9 @@ def _task(cases: Sequence[Case], results: Sequence[Result]) -> str:
     rows += _bests(shown)
     title, text = WORDS[shown[0].task.name]
     seeds = sorted({case.seeds for case in shown})
-    count = f" Seeds: {', '.join(map(str, seeds))}." if seeds != [1] else ""
+    count = ""
+    if seeds != [1]:
+        count = f" Seeds: {', '.join(map(str, seeds))} of gru, lstm and rnn, one of the others."
     heads = ["network", "parameters", *(case.title for case in shown)]
     most = sorted({case.budget.steps for case in shown})
     steps = f" At most {' or '.join(f'{each:,}' for each in most)} steps."
@@ -82,7 +84,11 @@ def _task(cases: Sequence[Case], results: Sequence[Result]) -> str:
 
 
 def _found(case: Case, results: Sequence[Result]) -> dict[str, list[Result]]:
-    wanted = {(name, seed): key(case, name, seed) for name in MODELS for seed in range(case.seeds)}
+    wanted = {
+        (name, seed): key(case, name, seed)
+        for name in MODELS
+        for seed in range(case.seeds_of(name))
+    }
     found: dict[str, list[Result]] = {}
     for (name, _), told in wanted.items():
         found.setdefault(name, []).extend([each for each in results if each.key == told][:1])
@@ -96,12 +102,13 @@ def _parameters(known: dict[Case, dict[str, list[Result]]], name: str) -> str:
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
 
 
-def _cell(case: Case, found: Sequence[Result]) -> str:
+def _cell(case: Case, model: str, found: Sequence[Result]) -> str:
     if not found:
-        return ""
+        return "" if model in case.models else "·"
     said = _number(case.task, median(each.score for each in found))
     solved = [each.learnt.solved_at for each in found]
-    some = "" if len(found) == case.seeds else f" ({len(found)} of {case.seeds} seeds)"
+    wanted = case.seeds_of(model)
+    some = "" if len(found) == wanted else f" ({len(found)} of {wanted} seeds)"
     if not isinstance(case.task, RegimeChange):
         steps = median(case.budget.steps + 1 if each is None else each for each in solved)
         said += f" at {steps:,.0f}" if steps <= case.budget.steps else ""

@@ -128,6 +128,9 @@ def test_full_and_quick_runs_hold_the_same_tasks():
 CASE = Case(Adding(6), 6, "length 6", Budget(4, hidden_size=4, check_every=2))
 
 
+SOME = (Learnt([(4, 0.15)], None, 99, 0.1), "A machine.")
+
+
 def result(name="gru", score=0.15, solved_at=None):
     return Result(key(CASE, name, 0), Learnt([(4, score)], solved_at, 99, 0.1), "A machine.")
 
@@ -160,3 +163,13 @@ def test_a_table_has_scores_steps_and_the_score_of_remembering_nothing():
     assert "| gru | 99 | 0.15 |" in text
     assert "| rnn | 99 | **0.009 at 4** |" in text
     assert "| *remembers nothing* |  | 0.167 |" in text
+
+
+def test_networks_that_take_no_part_have_a_dot_and_those_that_are_compared_have_the_seeds():
+    long = Case(Adding(7), 7, "length 7", CASE.budget, seeds=2, models=("gru", "mut1"))
+
+    text = report([CASE, long], [result(), result("cnn"), Result(key(long, "gru", 1), *SOME)])
+
+    assert "| gru | 99 | 0.15 | 0.15 (1 of 2 seeds) |" in text
+    assert "| cnn | 99 | 0.15 | · |" in text
+    assert [long.seeds_of(name) for name in ("gru", "mut1", "cnn")] == [2, 1, 0]
