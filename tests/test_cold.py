@@ -228,3 +228,51 @@ def test_several_targets_are_refused(frame):
 
     with pytest.raises(DataError, match=r"one target. Got several"):
         model.predict(static_df=newcomers("small"))
+
+
+# ---- sample paths -------------------------------------------------------------------------
+
+
+def test_paths_of_new_series_have_the_quantiles_that_are_forecast(fitted):
+    new = newcomers(*LEVELS)
+
+    drawn = fitted.simulate(2000, static_df=new)
+
+    assert len(drawn) == 3 * 2000 * HORIZON
+    said = fitted.predict(static_df=new, quantiles=[0.1, 0.5, 0.9]).set_index(["unique_id", "ds"])
+    by_step = drawn.groupby(["unique_id", "ds"])["value"]
+    width = (said["forecast-q90"] - said["forecast-q10"]).max()
+    for q in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose(
+            by_step.quantile(q), said[f"forecast-q{100 * q:.0f}"], atol=0.03 * width
+        )
+
+
+def test_steps_of_a_path_hang_together_as_those_of_the_fitted_series_do(frame):
+    """What a category does not tell is two on the level, and one on each step: a correlation of 0.8."""
+    model = small().fit(shops(series=600, rows=12))
+
+    drawn = model.simulate(2000, static_df=newcomers("middle"), horizon=2)
+
+    paths = drawn.pivot(index="path", columns="ds", values="value").to_numpy()
+    assert np.corrcoef(paths.T)[0, 1] == pytest.approx(0.8, abs=0.1)
+    again = model.simulate(2000, static_df=newcomers("middle"), horizon=2)
+    pd.testing.assert_frame_equal(again, drawn, check_exact=True)
+    other = model.simulate(2000, static_df=newcomers("middle"), horizon=2, random_state=5)
+    assert not np.array_equal(other["value"], drawn["value"])
+
+
+def test_paths_of_a_saved_forecaster_start_cold_alike(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    new = newcomers("large")
+
+    pd.testing.assert_frame_equal(
+        load(tmp_path / "model").simulate(5, static_df=new),
+        fitted.simulate(5, static_df=new),
+        check_exact=True,
+    )
+
+
+def test_paths_of_new_series_end_at_the_fitted_horizon(fitted):
+    with pytest.raises(DataError, match=f"fitted horizon of {HORIZON} steps"):
+        fitted.simulate(5, static_df=newcomers("small"), horizon=HORIZON + 1)

@@ -165,7 +165,7 @@ class Forecaster(BaseEstimator, ABC):
         columns = interval_columns(level, quantiles)
         self.format_.check_names(self.format_.names_by_target(columns))
         probabilities = tuple(sorted(set(columns.values())))
-        if df is None and static_df is not None and self.format_.covariates.static:
+        if self._starts_cold(df, static_df):
             panel = self._newcomers(static_df, future_df, horizon)
             ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
             forecast = self._forecast_newcomers(panel, horizon, probabilities, ahead)
@@ -270,6 +270,10 @@ class Forecaster(BaseEstimator, ABC):
                 "Leave it out, or give df."
             )
         return self._history_tail()
+
+    def _starts_cold(self, df: Any, static_df: Any) -> bool:
+        """Return whether attributes alone were given, of series that have no history."""
+        return df is None and static_df is not None and bool(self.format_.covariates.static)
 
     def _newcomers(self, static_df: Any, future_df: Any, horizon: int) -> Panel:
         """Return series without a history, where they can be forecast that far."""

@@ -432,7 +432,7 @@ class RNNForecaster(Live):
         future_df: Any = None,
         static_df: Any = None,
     ) -> pd.DataFrame:
-        """Draw joint sample paths.
+        """Draw joint sample paths; also of series without a history, from ``static_df`` alone.
 
         The decoder "shift", and any with ``teacher_forcing="always"``, draws each step from its own
         distribution given the path so far; the others join their margins by a Gaussian copula that was
@@ -463,9 +463,21 @@ class RNNForecaster(Live):
         horizon = self.horizon_ if horizon is None else check_integer("horizon", horizon, low=1)
         check_seed(random_state)
         check_probabilities(self.network_.plan, (0.5,), "Sample paths")
+        seed = self.seed_ if random_state is None else int(random_state)
+        if self._starts_cold(df, static_df):
+            panel = self._newcomers(static_df, future_df, horizon)
+            ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
+            with torch_settings(), torch.inference_mode():
+                drawn = self.forecasting_.cold_paths(
+                    cast(ColdNetwork, self.cold_),
+                    panel,
+                    self._dated(panel, horizon, ahead),
+                    n_paths=n_paths,
+                    seed=seed,
+                )
+            return paths_frame(self, panel, drawn[..., :horizon])
         panel = self._history(df, static_df)
         ahead = self._ahead(panel, future_df, needed=horizon)
-        seed = self.seed_ if random_state is None else int(random_state)
         with torch_settings(), torch.inference_mode():
             reading = self._read_panel(None if df is None else panel)
             reading = reading.with_ahead(self._dated(panel, horizon, ahead))

@@ -14,6 +14,7 @@ from tsrnn.nn.cold import ColdNetwork
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
+from tsrnn.nn.outputs import HeadValues
 from tsrnn.nn.paths import block_paths, shift_paths, stratified_uniforms
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.scaling import last_observed
@@ -172,6 +173,16 @@ def skipped_steps(silent: np.ndarray, plan: NetworkPlan) -> np.ndarray:
     return most
 
 
+def _said_cold(network: ColdNetwork, panel: Panel, ahead: np.ndarray | None) -> HeadValues:
+    """Return what a network says of series without a history; ``ahead`` as in :meth:`Forecasting.cold`."""
+    if panel.covariates is None:
+        raise ValueError("a cold start needs a panel with covariates")
+    if ahead is None:
+        ahead = np.empty((len(panel), network.plan.horizon, 0))
+    known = torch.from_numpy(ahead)[:, : network.plan.horizon]
+    return network(torch.from_numpy(panel.covariates.static), known)
+
+
 def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> tuple[Origins, Origins]:
     """Move origins after a long silence back by whole seasons.
 
@@ -265,15 +276,25 @@ class Forecasting:
 
         ``ahead`` are their covariates known in advance, shape (series, step, column).
         """
-        if panel.covariates is None:
-            raise ValueError("a cold start needs a panel with covariates")
-        if ahead is None:
-            ahead = np.empty((len(panel), network.plan.horizon, 0))
         asked = torch.tensor((*probabilities, 0.5), dtype=torch.float64)
-        static, known = torch.from_numpy(panel.covariates.static), torch.from_numpy(ahead)
-        head = network(static, known[:, : network.plan.horizon])
+        head = _said_cold(network, panel, ahead)
         bounded = self._bounded(network.quantiles(head, asked[None, None, :]))
         return bounded[..., -1].numpy(), bounded[..., :-1].numpy()
+
+    def cold_paths(
+        self,
+        network: ColdNetwork,
+        panel: Panel,
+        ahead: np.ndarray | None,
+        *,
+        n_paths: int,
+        seed: int,
+    ) -> np.ndarray:
+        """Return joint sample paths of series without a history, (series, path, fitted horizon)."""
+        generator = torch.Generator().manual_seed(seed)
+        (noise,) = stratified_uniforms(n_paths, network.plan.horizon, generator)
+        head = _said_cold(network, panel, ahead)
+        return self._bounded(network.paths(head, noise)).numpy()
 
     def from_origins(
         self,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tsrnn.learning.validation import conformal_widening
+from tsrnn.learning.validation import conformal_widening, integral_transform
 from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import CovariateInputs
 from tsrnn.nn.ensemble import NetworkEnsemble
+from tsrnn.nn.paths import copula_factor
 from tsrnn.panel import Panel
 from tsrnn.parallel import crew
 from tsrnn.windows import gather_rows
@@ -57,7 +59,8 @@ def learn_cold(
 ) -> ColdNetwork | None:
     """Return a network for series without a history; None where there is nothing to learn it from.
 
-    Some series are held out whole: they choose how long to train and calibrate the spread. Then it is
+    Some series are held out whole: they choose how long to train, calibrate the spread and say how the steps
+    of a path hang together. Then it is
     trained on all of them for as long.
 
     Parameters
@@ -94,11 +97,12 @@ def learn_cold(
 
     chosen = _fresh(cold, rest, embedded, seed)
     steps = _train(chosen, rest, STEPS, seed, deadline, apart)
-    widening = _calibration(chosen, apart)
+    widening, factor = _calibration(chosen, apart)
     final = _fresh(cold, starts, embedded, seed)
     _train(final, starts, steps, seed, deadline)
     with torch.no_grad():
         final.output.widen(widening)
+        final.path_factor.copy_(factor)
     return final
 
 
@@ -218,10 +222,11 @@ class _Best:
 
 
 @torch.no_grad()
-def _calibration(network: ColdNetwork, apart: _Starts) -> Tensor:
-    """Return the factor on each quantile's distance from the median that the series apart ask for.
+def _calibration(network: ColdNetwork, apart: _Starts) -> tuple[Tensor, Tensor]:
+    """Return what the series apart ask for: a factor on spreads, and that of the copula of paths.
 
-    They are few, so that it is one for all: what the outer quantiles ask for on average.
+    The first is on each quantile's distance from the median. The series are few, so that it is one for
+    all: what the outer quantiles ask for on average.
     """
     head = network(apart.static, apart.ahead)
     error = network.relative(apart.values) - head.location
@@ -230,4 +235,6 @@ def _calibration(network: ColdNetwork, apart: _Starts) -> Tensor:
     away = (network.output.levels - 0.5).abs()
     outer = away >= away.max().clamp_max(0.25)
     common = widening[outer].mean() ** ((len(apart) - 1) / (len(apart) + 3))
-    return common.expand_as(widening)
+    network.output.widen(common.expand_as(widening))
+    probability = integral_transform(partial(network.quantiles, head), apart.values)
+    return common.expand_as(widening), copula_factor(probability)

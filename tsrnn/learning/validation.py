@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -198,11 +200,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         trained = network.output.trained(head)
         widening = conformal_widening(network.output, error, trained, head.location) ** share
         network.output.widen(widening)
-    grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
-    curve = network.quantiles(head, grid[None, None, :]).contiguous()
-    below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
-    probability = grid[below.clamp(0, PIT_GRID - 1)]
-    probability = probability.masked_fill(truth.isnan(), torch.nan)
+    probability = integral_transform(partial(network.quantiles, head), truth)
     if not rolls:
         network.path_factor.copy_(copula_factor(probability))
     if plan.channels > 1:
@@ -210,6 +208,18 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         by_channel = known.unflatten(0, (-1, plan.channels))
         network.channel_factor.copy_(channel_factor(by_channel))
     return Correction(widening, None if rolls else network.path_factor, network.channel_factor)
+
+
+@torch.no_grad()
+def integral_transform(quantiles: Callable[[Tensor], Tensor], truth: Tensor) -> Tensor:
+    """Return the probability that was promised for values up to the truth, shape (sample, horizon), NaN kept.
+
+    ``quantiles`` returns the values (sample, horizon, level) at probabilities (1, 1, level).
+    """
+    grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
+    curve = quantiles(grid[None, None, :]).contiguous()
+    below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
+    return grid[below.clamp(0, PIT_GRID - 1)].masked_fill(truth.isnan(), torch.nan)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tsrnn.nn.covariates import Column, ColumnEncoder
 from tsrnn.nn.outputs import HeadValues, QuantileOutput
+from tsrnn.nn.paths import coupled
 
 __all__ = ["ColdNetwork", "ColdPlan"]
 
@@ -59,6 +60,7 @@ class ColdNetwork(nn.Module):
     level: Tensor
     scale: Tensor
     unit: Tensor
+    path_factor: Tensor
 
     def __init__(self, plan: ColdPlan) -> None:
         super().__init__()
@@ -74,6 +76,8 @@ class ColdNetwork(nn.Module):
         self.register_buffer("level", torch.zeros((), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("unit", torch.ones(plan.horizon))
+        # Cholesky factor of the copula that joins the steps to paths
+        self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
 
     @classmethod
     def build(cls, plan: ColdPlan, generator: torch.Generator) -> ColdNetwork:
@@ -95,6 +99,7 @@ class ColdNetwork(nn.Module):
             network.level.zero_()
             network.scale.fill_(1.0)
             network.unit.fill_(1.0)
+            network.path_factor.copy_(torch.eye(plan.horizon, dtype=torch.float64))
         return network
 
     def relative(self, values: Tensor) -> Tensor:
@@ -131,3 +136,15 @@ class ColdNetwork(nn.Module):
         relative = self.output.quantile(head, probability).double()
         represented = self.level + self.scale * relative
         return represented.exp() if self.plan.log else represented
+
+    def paths(self, head: HeadValues, noise: Tensor) -> Tensor:
+        """Return joint sample paths in the units of the data, shape (series, path, horizon).
+
+        Parameters
+        ----------
+        head : HeadValues of shape (series, horizon)
+        noise : Tensor of shape (path, horizon)
+            Independent uniforms, common to all series.
+        """
+        uniforms = coupled(noise, self.path_factor).T  # (horizon, path)
+        return self.quantiles(head, uniforms.expand(len(head.location), -1, -1)).transpose(1, 2)

@@ -12,7 +12,7 @@ from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.inputs import newest_rows
 
-__all__ = ["block_paths", "copula_factor", "shift_paths", "stratified_uniforms"]
+__all__ = ["block_paths", "copula_factor", "coupled", "shift_paths", "stratified_uniforms"]
 
 EDGE = 1e-6
 
@@ -200,7 +200,12 @@ def _coupled(network: Network, noise: Tensor) -> Tensor:
     if missing:
         half = torch.full((*noise.shape[:2], missing), 0.5, dtype=noise.dtype)
         noise = torch.cat([noise, half], 2)
-    normal = torch.special.ndtri(_across(network, noise)) @ network.path_factor.T
+    return coupled(_across(network, noise), network.path_factor)
+
+
+def coupled(noise: Tensor, factor: Tensor) -> Tensor:
+    """Return uniforms (..., step) joined by the copula with this Cholesky factor, from independent ones."""
+    normal = torch.special.ndtri(noise) @ factor.T
     return torch.special.ndtr(normal).clamp(EDGE, 1 - EDGE)
 
 
