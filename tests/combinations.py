@@ -32,7 +32,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "output": ("quantiles", "point", "normal", "student_t"),
     "representation": ("level", "log_return"),
     "recurrent_dropout": (0.0, 0.3),
-    "teacher_forcing": ("scheduled", "always", "never"),
+    "teacher_forcing": ("auto", "scheduled", "always"),
     "truncated_bptt": (None, 4),
     "n_members": (1, 2),
 }
@@ -71,7 +71,7 @@ def is_legal(c: Combination) -> bool:
         c["bidirectional"] and c["truncated_bptt"] is not None,
         c["decoder"] == "shift" and c["patch"] != 1,
         draws_own_paths and c["output"] == "point",
-        not stepwise and c["teacher_forcing"] != "scheduled",
+        not stepwise and c["teacher_forcing"] != "auto",
     )
     return not any(illegal)
 

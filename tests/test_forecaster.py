@@ -107,7 +107,7 @@ def test_every_setting_fits_forecasts_and_survives_saving(
         assert (forecast["forecast-lo-80"] > 0).all()
 
 
-@pytest.mark.parametrize("teacher_forcing", ["always", "never"])
+@pytest.mark.parametrize("teacher_forcing", ["always", "scheduled"])
 @pytest.mark.parametrize("decoder", ["recurrent", "attention"])
 def test_every_teacher_forcing_fits_forecasts_and_survives_saving(
     decoder, teacher_forcing, tmp_path

@@ -270,7 +270,7 @@ def test_training_tells_the_teacher_how_far_it_has_come(monkeypatch):
 
     monkeypatch.setattr(Teacher, "choose", spy)
     before = torch.random.get_rng_state()
-    network = build(decoder="recurrent")
+    network = build(decoder="recurrent", teacher_forcing="scheduled")
     rows = np.random.default_rng(0).normal(size=60).cumsum()
 
     fit_network(network, sampler(rows), PLAN, validate=None, notify=lambda *_: None)

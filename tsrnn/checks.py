@@ -65,7 +65,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
     check_option("representation", f.representation, REPRESENTATIONS)
     _check_cell(f.cell)
     check_option("decoder", f.decoder, DECODERS)
-    check_option("teacher_forcing", f.teacher_forcing, TEACHER_FORCING)
+    check_option("teacher_forcing", f.teacher_forcing, ("auto", *TEACHER_FORCING))
     check_option("optimizer", f.optimizer, OPTIMIZERS)
     check_option("device", f.device, ("cpu", "cuda"))
     if f.device == "cuda" and not torch.cuda.is_available():
@@ -158,15 +158,15 @@ def _check_dilations(dilations: Sequence[int] | None, num_layers: int) -> None:
 
 def _check_teacher_forcing(forecaster: RNNForecaster) -> None:
     f = forecaster
-    if f.decoder in {"direct", "shift"} and f.teacher_forcing != "scheduled":
+    if f.decoder in {"direct", "shift"} and f.teacher_forcing != "auto":
         raise ParameterError(
             f"decoder={f.decoder!r} is never fed values of its own, so that teacher_forcing={f.teacher_forcing!r} "
-            "would change nothing. Use decoder='recurrent' or 'attention', or leave teacher_forcing on 'scheduled'."
+            "would change nothing. Use decoder='recurrent' or 'attention', or leave teacher_forcing on 'auto'."
         )
     if f.teacher_forcing == "always" and f.output == "point":
         raise ParameterError(
             "teacher_forcing='always' learns each step given the true one before it, and forecasts by its own "
-            "samples, which output='point' can't draw. Use output='quantiles', or teacher_forcing='scheduled'."
+            "samples, which output='point' can't draw. Use output='quantiles', or teacher_forcing='never'."
         )
 
 

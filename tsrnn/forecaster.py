@@ -88,10 +88,10 @@ class RNNForecaster(Live):
         encoder-decoder, where a second recurrent network runs over the horizon from the encoder's
         state; "attention" is the same and looks back at the encoder's states of ``context_length``
         rows. See docs/networks.md.
-    teacher_forcing : {"scheduled", "always", "never"}
-        What the decoders "recurrent" and "attention" are fed as the value before, in training: the true
-        one with a probability that falls from 1 to 0 (Bengio et al. 2015), always the true one, or
-        always their own. With "always" each step is said given the one before it, and quantiles come
+    teacher_forcing : {"auto", "never", "scheduled", "always"}
+        What the decoders "recurrent" and "attention" are fed as the value before, in training: their own
+        ("never", which "auto" takes), the true one with a probability that falls from 1 to 0
+        (Bengio et al. 2015), or always the true one. With "always" each step is said given the one before it, and quantiles come
         from sample paths; else quantiles are those of each step by itself.
     hidden_size, num_layers : int
     dropout : float
@@ -209,7 +209,7 @@ class RNNForecaster(Live):
         representation: str = "auto",
         cell: str | type[Cell] = "gru",
         decoder: str = "direct",
-        teacher_forcing: str = "scheduled",
+        teacher_forcing: str = "auto",
         hidden_size: int = 64,
         num_layers: int = 1,
         dropout: float = 0.0,

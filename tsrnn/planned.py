@@ -50,7 +50,9 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
             panel, forecaster.format_.covariates, one_hot=forecaster.categorical == "one_hot"
         ),
         loss_at=_loss_at(forecaster),
-        teacher_forcing=forecaster.teacher_forcing,
+        teacher_forcing="never"
+        if forecaster.teacher_forcing == "auto"
+        else forecaster.teacher_forcing,
         channels=panel.channels,
     )
 

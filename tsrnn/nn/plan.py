@@ -97,7 +97,7 @@ class NetworkPlan:
         Columns beside the target.
     loss_at : {"every", "last"}
         Steps of a training window that it is taught at.
-    teacher_forcing : {"scheduled", "always", "never"}
+    teacher_forcing : {"never", "scheduled", "always"}
         How a decoder that is a recurrent network is trained; see
         :class:`~tsrnn.nn.decoders.teaching.Teacher`.
     channels : int
@@ -117,7 +117,7 @@ class NetworkPlan:
     quantiles: tuple[float, ...]
     covariates: CovariatePlan | None = None
     loss_at: str = "every"
-    teacher_forcing: str = "scheduled"
+    teacher_forcing: str = "never"
     channels: int = 1
 
     @property

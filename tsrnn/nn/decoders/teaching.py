@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["TEACHER_FORCING", "Teacher"]
 
-TEACHER_FORCING = ("scheduled", "always", "never")
+TEACHER_FORCING = ("never", "scheduled", "always")
 
 
 class Teacher(NamedTuple):
