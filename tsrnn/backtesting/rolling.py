@@ -19,6 +19,7 @@ from tsrnn.frames.formats import FrameFormat
 from tsrnn.intervals import interval_columns
 from tsrnn.panel import Panel
 from tsrnn.parameters import check_integer
+from tsrnn.references import ROWS_READ
 
 __all__ = ["BASELINES", "backtest"]
 
@@ -158,10 +159,11 @@ def _compare_with(panel: Panel, windows: list[Window], *, season: int, folds: Fo
         folds.cutoffs[number, series] = panel.times[rows[:, 0] - 1]
         folds.taking_part[number, series] = True
         folds.scale[number, series] = scales.before(window)
-    for block in _blocks(windows):
-        pasts = _pasts(panel, [windows[number] for number in block])
-        cuts = np.cumsum([len(windows[number].series) for number in block])[:-1]
-        for method in BASELINES:
+    for method in BASELINES:
+        longest = ROWS_READ.get(method, LONGEST_PAST)
+        for block in _blocks(windows, longest):
+            pasts = _pasts(panel, [windows[number] for number in block], longest)
+            cuts = np.cumsum([len(windows[number].series) for number in block])[:-1]
             forecast = panel_forecast(method, pasts, horizon, season, probabilities)
             parts = np.split(forecast.point, cuts), np.split(forecast.quantiles, cuts)
             for number, point, quantiles in zip(block, *parts, strict=True):
@@ -169,12 +171,12 @@ def _compare_with(panel: Panel, windows: list[Window], *, season: int, folds: Fo
     folds.previous[:] = folds.point["naive"][:, :, 0]
 
 
-def _blocks(windows: list[Window]) -> list[list[int]]:
+def _blocks(windows: list[Window], longest: int) -> list[list[int]]:
     """Return groups of windows whose pasts together stay small."""
     blocks: list[list[int]] = []
     room = 0
     for number, window in enumerate(windows):
-        size = int(np.minimum(window.known, LONGEST_PAST).sum())
+        size = int(np.minimum(window.known, longest).sum())
         if not blocks or size > room:
             blocks.append([])
             room = ROWS_TOGETHER
@@ -183,11 +185,11 @@ def _blocks(windows: list[Window]) -> list[list[int]]:
     return blocks
 
 
-def _pasts(panel: Panel, windows: list[Window]) -> Panel:
+def _pasts(panel: Panel, windows: list[Window], longest: int) -> Panel:
     """Return the newest rows before each cutoff of each window as series of their own, for the baselines."""
     series = np.concatenate([window.series for window in windows])
     known = np.concatenate([window.known for window in windows])
-    counts = np.minimum(known, LONGEST_PAST)
+    counts = np.minimum(known, longest)
     indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
     first = panel.indptr[series] + known - counts
     rows = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], counts)

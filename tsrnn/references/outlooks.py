@@ -12,10 +12,10 @@ from tsrnn.references.adjusted import naive2
 from tsrnn.references.simple import Outlook, drift, mean, naive, seasonal_naive
 from tsrnn.references.smoothing import ses, theta
 
-__all__ = ["METHODS", "baseline", "panel_outlook", "panel_scale"]
+__all__ = ["METHODS", "ROWS_READ", "baseline", "panel_outlook", "panel_scale"]
 
 _BLOCK = 2_000_000  # entries of a matrix of similar lengths
-_SMOOTHED = 2_000  # newest rows of a series that the smoothing methods read in a panel
+ROWS_READ = {"ses": 2_000, "theta": 2_000}  # newest rows of a series in a panel; of the others all
 
 METHODS: dict[str, Callable[[np.ndarray, int, int], Outlook]] = {
     "naive": naive,
@@ -69,8 +69,7 @@ def panel_outlook(method: str, panel: Panel, horizon: int, season: int) -> Outlo
     """
     point = np.full((len(panel), horizon), np.nan)
     spread = point.copy()
-    smooth = method in {"ses", "theta"}
-    lengths = np.minimum(panel.lengths, _SMOOTHED) if smooth else panel.lengths
+    lengths = np.minimum(panel.lengths, ROWS_READ.get(method, panel.lengths))
     for rows in _blocks(lengths):
         history = panel.select(rows).matrix(int(lengths[rows].max()))
         outlook = METHODS[method](history, horizon, season)

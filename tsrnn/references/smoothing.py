@@ -108,16 +108,20 @@ def _filter(history: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     known, weight = np.zeros_like(alpha), np.ones_like(alpha)
     errors, products, weights = np.zeros_like(alpha), np.zeros_like(alpha), np.zeros_like(alpha)
-    for value in history.T[..., None]:
-        error = value - known
-        seen = ~np.isnan(value)
-        error[~seen[:, 0]] = 0.0
-        sensed = weight * seen
-        errors += error**2
-        products += error * sensed
-        weights += sensed**2
-        known += alpha * error
-        weight -= alpha * sensed
+    error, product = np.empty_like(alpha), np.empty_like(alpha)
+    missing = np.isnan(history).T
+    gaps = missing.any(axis=1)
+    for i, value in enumerate(np.ascontiguousarray(history.T)):
+        np.subtract(value[:, None], known, out=error)
+        sensed = weight
+        if gaps[i]:
+            error[missing[i]] = 0.0
+            sensed = weight * ~missing[i][:, None]
+        errors += np.multiply(error, error, out=product)
+        products += np.multiply(error, sensed, out=product)
+        weights += np.multiply(sensed, sensed, out=product)
+        known += np.multiply(alpha, error, out=product)
+        weight -= np.multiply(alpha, sensed, out=product)
     first_level = products / np.maximum(weights, np.finfo(float).tiny)
     return errors - products * first_level, first_level, known + weight * first_level
 
@@ -127,14 +131,13 @@ def _one_step_sigma(
 ) -> np.ndarray:
     """Return the deviation of the one-step errors of smoothing with ``drift`` a step, shape (series,)."""
     level, total = fit.first_level.copy(), np.zeros(len(history))
-    passed = np.zeros(len(history))  # values so far
-    for value in history.T:
+    faded = np.ones(len(history))  # weight of the first level
+    for value in np.ascontiguousarray(history.T):
         seen = ~np.isnan(value)
         error = np.where(seen, value - level, 0.0)
-        lag = (1 - (1 - fit.alpha) ** passed) / fit.alpha
-        total += np.where(seen, error - drift * lag, 0.0) ** 2
+        total += np.where(seen, error - drift * (1 - faded) / fit.alpha, 0.0) ** 2
         level += fit.alpha * error
-        passed += seen
+        faded = np.where(seen, (1 - fit.alpha) * faded, faded)
     degrees = fit.count - parameters
     return np.sqrt(total / np.where(degrees > 0, degrees, np.nan))
 
