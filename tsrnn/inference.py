@@ -16,19 +16,16 @@ from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network
 from tsrnn.nn.outputs import HeadValues
 from tsrnn.nn.paths import block_paths, shift_paths, stratified_uniforms
-from tsrnn.nn.plan import NetworkPlan
 from tsrnn.nn.scaling import last_observed
 from tsrnn.panel import Panel
 from tsrnn.passes import covariates_of, gathered, newest_rows, states_at
+from tsrnn.silence import before_silence
 from tsrnn.windows import Origins
 
 __all__ = [
     "Forecasting",
     "Reading",
     "read_origins",
-    "silent_steps",
-    "silent_together",
-    "skipped_steps",
     "torch_settings",
 ]
 
@@ -96,10 +93,7 @@ def read_origins(
     """Read the known rows before each origin.
 
     Origins with the same number of recurrent steps are read together, so that no series is padded
-    and none can feel the company of others. A silence (rows without a value) of more than two seasons,
-    or than half the rows that the causal scale remembers where there is no season, is read as one that
-    is whole seasons shorter, so that there are values to go by; of channels that share a state, the state
-    reads the silence of all, and each channel's newest rows are those before its own.
+    and none can feel the company of others. Of a long silence less is read; see :mod:`tsrnn.silence`.
 
     Parameters
     ----------
@@ -115,7 +109,7 @@ def read_origins(
     if not plan.is_causal:  # no state is carried: the newest window is all that is read
         max_rows = context if max_rows is None else min(context, max_rows)
     asked = origins
-    origins, spoken = _before_silence(panel, origins, plan)
+    origins, spoken = before_silence(panel, origins, plan)
     read = spoken.known if max_rows is None else np.minimum(spoken.known, max_rows)
     patches = np.maximum(-(-read // plan.patch), 1)
     keep = plan.look_back + context
@@ -158,21 +152,6 @@ def _read(network: Network, panel: Panel, origins: Origins, length: int, stretch
     return state
 
 
-def silent_steps(plan: NetworkPlan) -> int:
-    """Return from how many steps without a value on a silence is long."""
-    season = plan.seasons[0]
-    return 2 * season if season > 1 else plan.window // 2
-
-
-def skipped_steps(silent: np.ndarray, plan: NetworkPlan) -> np.ndarray:
-    """Return how many steps of silences are not read: of long ones whole seasons, the longest that fits."""
-    most = np.zeros_like(silent)
-    for season in plan.seasons:
-        whole = -(-(silent - silent_steps(plan)) // season) * season
-        most = np.where(whole <= silent, np.maximum(most, whole), most)
-    return most
-
-
 def _said_cold(network: ColdNetwork, panel: Panel, ahead: np.ndarray | None) -> HeadValues:
     """Return what a network says of series without a history; ``ahead`` as in :meth:`Forecasting.cold`."""
     if panel.covariates is None:
@@ -181,43 +160,6 @@ def _said_cold(network: ColdNetwork, panel: Panel, ahead: np.ndarray | None) -> 
         ahead = np.empty((len(panel), network.plan.horizon, 0))
     known = torch.from_numpy(ahead)[:, : network.plan.horizon]
     return network(torch.from_numpy(panel.covariates.static), known)
-
-
-def _before_silence(panel: Panel, origins: Origins, plan: NetworkPlan) -> tuple[Origins, Origins]:
-    """Move origins after a long silence back by whole seasons.
-
-    Returns
-    -------
-    rows, states : Origins
-        Where the newest rows of each channel end, and where its state is read to: the silence of a state
-        is that of all its channels.
-    """
-    limit = silent_steps(plan)
-    newest = panel.indptr[origins.series] + origins.known - 1
-    quiet = np.flatnonzero((origins.known > limit) & np.isnan(panel.values[newest]))
-    if not len(quiet):
-        return origins, origins
-    silent = np.zeros_like(origins.known)
-    never = np.zeros(len(origins), dtype=bool)
-    for i in quiet:
-        past = panel.series(origins.series[i])[: origins.known[i]]
-        if not np.isnan(past[-limit:]).all():
-            continue
-        seen = np.flatnonzero(~np.isnan(past))
-        never[i] = not len(seen)
-        silent[i] = len(past) - 1 - seen[-1] if len(seen) else 0
-    rows = Origins(origins.series, origins.known - skipped_steps(silent, plan))
-    if plan.channels == 1:
-        return rows, rows
-    common = silent_together(silent, never, plan.channels)
-    return rows, Origins(origins.series, origins.known - skipped_steps(common, plan))
-
-
-def silent_together(silent: np.ndarray, never: np.ndarray, channels: int) -> np.ndarray:
-    """Return how long all channels of a thing have been silent; those that ``never`` had a value don't count."""
-    longest = np.iinfo(np.int64).max
-    shortest = np.where(never, longest, silent).reshape(-1, channels).min(1)
-    return np.where(shortest == longest, 0, shortest).repeat(channels)
 
 
 @dataclass(frozen=True)
@@ -312,7 +254,7 @@ class Forecasting:
         Equal to :func:`read_origins` and a call, origin by origin; ``ahead`` are the covariates of the
         steps after each, shape (origin, step, column).
         """
-        places, spoken = _before_silence(panel, origins, network.plan)
+        places, spoken = before_silence(panel, origins, network.plan)
         state = states_at(network, panel, spoken)
         channels = network.plan.channels
         keep = network.plan.look_back + context

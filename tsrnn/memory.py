@@ -16,19 +16,21 @@ from torch import Tensor
 from tsrnn.calendars import TimeAxis
 from tsrnn.calendars.features import calendar_codes, dated_ahead, with_calendar
 from tsrnn.frames.following import NewRows
-from tsrnn.inference import (
-    Reading,
-    read_origins,
-    silent_steps,
-    silent_together,
-    skipped_steps,
-)
+from tsrnn.inference import Reading, read_origins
 from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.encoder import State
 from tsrnn.nn.ensemble import Network, NetworkEnsemble
 from tsrnn.nn.plan import NetworkPlan
 from tsrnn.panel import Panel, PanelCovariates, thing_ids
-from tsrnn.passes import covariates_of
+from tsrnn.silence import (
+    has_value,
+    listen,
+    silence_of,
+    silent_rows,
+    silent_steps,
+    silent_together,
+    skipped_steps,
+)
 from tsrnn.trace import Trace, read_trace
 from tsrnn.windows import Origins
 
@@ -167,9 +169,7 @@ class Memory:
                 silent = np.flatnonzero(spoken[which] <= start[which])
                 if len(silent) and silence is not None and past is not None:
                     since = (before.known - heard.known[series])[silent]
-                    silence = _listen(
-                        silence, series[silent], since, past[torch.from_numpy(silent)]
-                    )
+                    silence = listen(silence, series[silent], since, past[torch.from_numpy(silent)])
                 now = now.put(series, read)
                 ends = spoken[which] == stop[which]
                 heard = _heard(
@@ -349,13 +349,13 @@ def remember(
     origins = Origins(every, known)
     reading = read_origins(network, panel, origins, context=context)
     keep = reading.rows.shape[1]
-    silent = _silent_rows(panel)
+    silent = silent_rows(panel)
     if not plan.is_causal:  # nothing is read on from there
         silent[:] = 0
     moved = (silent >= silent_steps(plan)).any()
     now = read_trace(network, panel, origins, keep=keep, newest=None if moved else reading.state)
     heard = now
-    common = silent_together(silent, ~_has_value(panel), plan.channels)
+    common = silent_together(silent, ~has_value(panel), plan.channels)
     quiet = np.flatnonzero(silent.reshape(-1, plan.channels).any(1).repeat(plan.channels))
     if len(quiet):
         newest, spoken = (Origins(quiet, (known - each)[quiet]) for each in (silent, common))
@@ -369,7 +369,7 @@ def remember(
         static = panel.covariates.static
         if given.covariates is not None:
             ahead = given.covariates.ahead
-        silence = _silence(panel, known - silent, silent, plan)
+        silence = silence_of(panel, known - silent, silent, plan)
     return Memory(
         panel.ids,
         places_of(thing_ids(panel.ids, panel.channels)),
@@ -399,39 +399,6 @@ def fingerprint(network: NetworkEnsemble) -> str:
     for name, weight in network.state_dict().items():
         digest.update(name.encode() + weight.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _silent_rows(panel: Panel) -> np.ndarray:
-    """Return the rows behind the newest value of each series; 0 where there is no value at all."""
-    row = np.where(np.isnan(panel.values), -1, np.arange(len(panel.values)))
-    newest = np.maximum.reduceat(row, panel.indptr[:-1])
-    return np.where(newest < 0, 0, panel.indptr[1:] - 1 - newest)
-
-
-def _has_value(panel: Panel) -> np.ndarray:
-    return np.logical_or.reduceat(~np.isnan(panel.values), panel.indptr[:-1])
-
-
-def _silence(
-    panel: Panel, heard: np.ndarray, silent: np.ndarray, plan: NetworkPlan
-) -> Tensor | None:
-    """Return the covariates of the first rows of each silence."""
-    steps = silent_steps(plan)
-    until = Origins(np.arange(len(panel)), heard + steps)
-    covariates = covariates_of(panel, until, steps=steps, horizon=0)
-    if covariates is None:
-        return None
-    there = torch.arange(steps) < torch.from_numpy(silent)[:, None]
-    return torch.where(there.unsqueeze(2), covariates.past, torch.nan)
-
-
-def _listen(silence: Tensor, series: np.ndarray, silent: np.ndarray, past: Tensor) -> Tensor:
-    """Return the covariates of silences that go on with the rows ``past`` (series, row, column)."""
-    silence = silence.clone()
-    for i, start, rows in zip(series, silent, past, strict=True):
-        room = rows[: max(silence.shape[1] - int(start), 0)]
-        silence[i, start : start + len(room)] = room
-    return silence
 
 
 def _ascending(series: np.ndarray) -> bool:
