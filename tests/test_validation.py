@@ -12,6 +12,7 @@ import torch
 from tests.test_training import build, make_panel
 from tsrnn.inference import Forecasting
 from tsrnn.learning.validation import Validation, calibrate
+from tsrnn.nn.decoders import DECODERS
 from tsrnn.windows import Origins
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -182,3 +183,14 @@ def test_losses_from_what_was_read_already_are_those_of_reading_anew():
     np.testing.assert_array_equal(
         check.losses(network, check.reading(network)), check.losses(network)
     )
+
+
+@pytest.mark.parametrize("decoder", list(DECODERS))
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_glance_tells_the_losses_of_an_untrained_network(decoder, cell):
+    network, check = build(decoder=decoder, cell=cell), validation(walk(), [60, 70, 77])
+    network.head.initialise(torch.Generator().manual_seed(0))
+
+    glanced, read = (check.losses(network, seen(network)) for seen in (check.glance, check.reading))
+
+    np.testing.assert_allclose(glanced, read, rtol=1e-6)

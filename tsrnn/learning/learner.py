@@ -150,7 +150,9 @@ class Learner:
         score = {}
         for network in (plain, responding):
             network.head.share.fill_(0.0)
-            score[network] = validation(network)
+            score[network] = validation.score(
+                validation.losses(network, validation.glance(network))
+            )
             network.head.share.fill_(1.0)
         return min(score, key=lambda network: score[network])
 
@@ -277,8 +279,8 @@ class Learner:
 
 
 def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[np.ndarray, float]:
-    """Return the losses of the mixture that follows track records, and the score of the network as it is."""
-    reading = validation.reading(network)
+    """Return the losses of the mixture that follows track records, and the score of the untrained network."""
+    reading = validation.glance(network)
     score = validation.score(validation.losses(network, reading))
     network.head.share.fill_(0.0)
     losses = validation.losses(network, reading)

@@ -221,30 +221,29 @@ def choose_representation(panel: Panel, seasons: tuple[int, ...], horizon: int) 
 
 def _is_multiplicative(panel: Panel, season: int) -> bool:
     block = max(season, 8)
-    chosen = np.linspace(0, len(panel) - 1, min(len(panel), 500)).astype(int)
-    slopes, ranges, weights = [], [], []
-    for i in np.unique(chosen):
-        series = panel.series(i).astype(np.float64)
-        series = series[np.isfinite(series)]
-        blocks = len(series) // block
-        if blocks < 4:
-            continue
-        folded = series[len(series) - blocks * block :].reshape(blocks, block)
-        level = np.log(folded.mean(1))
-        change = np.abs(np.diff(folded, axis=1)).mean(1)
-        keep = change > 0
-        if keep.sum() < 4:
-            continue
-        x = level[keep] - level[keep].mean()
-        y = np.log(change[keep])
-        spread = float(x @ x)
-        ranges.append(float(level.max() - level.min()))
-        slopes.append(float(x @ (y - y.mean())))
-        weights.append(spread)
-    total = sum(weights)
-    if not total > 0:
+    chosen = np.unique(np.linspace(0, len(panel) - 1, min(len(panel), 500)).astype(int))
+    series = [panel.series(i) for i in chosen]
+    series = [each[np.isfinite(each)] for each in series]
+    whole = [each[len(each) % block :] for each in series if len(each) >= 4 * block]
+    if not whole:
         return False
-    return sum(slopes) / total > 0.5 and float(np.median(ranges)) > 0.2
+    folded = np.concatenate(whole).astype(np.float64).reshape(-1, block)
+    owner = np.repeat(np.arange(len(whole)), [len(each) // block for each in whole])
+    level = np.log(folded.mean(1))
+    change = np.abs(np.diff(folded, axis=1)).mean(1)
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    reach = np.maximum.reduceat(level, first) - np.minimum.reduceat(level, first)
+    keep = change > 0
+    count = np.bincount(owner, keep)
+    keep &= (count >= 4)[owner]
+    if not keep.any():
+        return False
+    owner, x, y = owner[keep], level[keep], np.log(change[keep])
+    x = x - (np.bincount(owner, x, len(whole)) / np.maximum(count, 1))[owner]
+    spread = float(x @ x)
+    if not spread > 0:
+        return False
+    return float(x @ y) / spread > 0.5 and float(np.median(reach[count >= 4])) > 0.2
 
 
 def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:

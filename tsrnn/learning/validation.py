@@ -83,11 +83,15 @@ class Validation:
 
     def reading(self, network: ForecastNetwork, part: slice = ALL) -> Reading:
         """Read the rows before each origin, about as many as a training window has."""
-        origins = self.origins[part]
+        return self._read(network, self.origins[part], 2 * self.context)
+
+    def glance(self, network: ForecastNetwork) -> Reading:
+        """Read the newest step before each origin: all for an untrained head, which heeds no state yet."""
+        return self._read(network, self.origins, network.plan.patch)
+
+    def _read(self, network: ForecastNetwork, origins: Origins, rows: int) -> Reading:
         with torch.inference_mode():
-            return read_origins(
-                network, self.panel, origins, context=self.context, max_rows=2 * self.context
-            )
+            return read_origins(network, self.panel, origins, context=self.context, max_rows=rows)
 
     def __call__(self, network: ForecastNetwork) -> float:
         """Return the score of ``network``; lower is better."""

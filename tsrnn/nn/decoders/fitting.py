@@ -8,12 +8,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["fit_mixture", "mixture_weights"]
+__all__ = ["Mixture", "fit_mixtures", "mixture_weights"]
 
 LEAN = 10.0  # by which the logit of a reference starts lower for an error twice the smallest
 SHRINKAGE = 1.0
 TRUST = 5.0  # largest power of its recent error by which the weight of a reference falls
-STEPS, RATE = 150, 0.1  # of Adam (Kingma and Ba 2015)
+TRUST_AT_FIRST = 2.0
+RATE, MOMENTUM, SQUARES = 0.6, 0.5, 0.97  # of Adam (Kingma and Ba 2015); the rate falls to zero
+PARTS = 4  # that many samples are cut into; the first steps see a part each
+MANY = 1000  # samples that are cut
+STEPS = ((16, 14), (12, 14))  # on parts and on all: from the references, on to track records
+
+
+class Mixture(NamedTuple):
+    """Weights of references as logits, shape (reference, horizon), and how far records move them."""
+
+    logits: Tensor
+    trust: Tensor
 
 
 class Samples(NamedTuple):
@@ -33,6 +44,21 @@ class Samples(NamedTuple):
     importance: Tensor
     record: Tensor | None
 
+    def parts(self, count: int) -> list[Samples]:
+        """Return every so many of the samples, from the first on, from the second on, and so forth."""
+        return [self.part(slice(first, None, count)) for first in range(count)]
+
+    def part(self, which: slice) -> Samples:
+        """Return some of the samples; their importance, too, sums to 1."""
+        references, target, importance, record = self
+        importance = importance[:, which]
+        return Samples(
+            references[..., which].contiguous(),
+            target[:, which].contiguous(),
+            importance / importance.sum().clamp_min(1e-30),
+            None if record is None else record[:, which].contiguous(),
+        )
+
 
 def mixture_weights(logits: Tensor, trust: Tensor, record: Tensor | None) -> Tensor:
     """Return weights from logits, lowered for a reference whose recent errors were large."""
@@ -42,13 +68,14 @@ def mixture_weights(logits: Tensor, trust: Tensor, record: Tensor | None) -> Ten
 
 
 @torch.no_grad()
-def fit_mixture(
+def fit_mixtures(
     references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
-) -> tuple[Tensor, float]:
-    """Return logits, shape (reference, horizon), and trust of the least mean absolute error.
+) -> tuple[Mixture, Mixture]:
+    """Return the mixture of the least mean absolute error, and the one that follows track records.
 
     All steps of the horizon share logits, each adds a shrunken part of its own. The shared logits lean
-    towards the methods that are best on average, the more the fewer samples there are.
+    towards the methods that are best on average, the more the fewer samples there are. The second mixture
+    is sought from the first on; without records they are the same.
 
     Parameters
     ----------
@@ -56,35 +83,58 @@ def fit_mixture(
     target, weight : Tensor of shape (sample, horizon)
         Both 0 where not observed.
     record : Tensor of shape (sample, reference), optional
-        Without it the trust is 0.
     """
     total = weight.sum().clamp_min(1)
-    each = ((target.unsqueeze(-2) - references).abs() * weight.unsqueeze(-2)).sum((0, 2))
-    lean = -LEAN * (each / each.min().clamp_min(1e-30) - 1).clamp_max(1.0)
-    shrinkage = 2 * float(each.min() / total) * SHRINKAGE / math.sqrt(float(total))
     samples = Samples(
         references.permute(2, 1, 0).contiguous(),
         target.t().contiguous(),
         (weight / total).t().contiguous(),
-        None if record is None else record.t().contiguous(),
+        None,
     )
-    shape = references.shape[1:]
-    sizes = [len(lean), shape.numel(), 1]
-    sought = torch.cat([lean, lean.new_zeros(sum(sizes[1:]))])
+    away = (samples.references - samples.target.unsqueeze(1)).abs_()
+    each = torch.bmm(away, samples.importance.unsqueeze(-1)).sum((0, 2))
+    least = each.min()
+    lean = -LEAN * (each / least.clamp_min(1e-30) - 1).clamp_max_(1.0)
+    shrinkage = 2 * SHRINKAGE * float(least) / math.sqrt(float(total))
+    start = torch.cat([lean, lean.new_zeros(references[0].numel() + 1)])
+    plain = _descend(samples, start, lean, shrinkage, STEPS[0])
+    if record is None:
+        return (_mixture(plain, lean),) * 2
+    samples = samples._replace(record=record.t().contiguous())
+    start = plain.clone()
+    start[-1] = TRUST_AT_FIRST
+    following = _descend(samples, start, lean, shrinkage, STEPS[1])
+    return _mixture(plain, lean), _mixture(following, lean)
+
+
+def _mixture(sought: Tensor, lean: Tensor) -> Mixture:
+    """Return the mixture of shared logits, (reference,), those of each step, and trust, end to end."""
+    shared, own = sought[: len(lean)], sought[len(lean) : -1]
+    return Mixture(shared.unsqueeze(-1) + own.view(len(lean), -1), sought[-1])
+
+
+def _descend(
+    samples: Samples, start: Tensor, lean: Tensor, shrinkage: float, steps: tuple[int, int]
+) -> Tensor:
+    """Return what Adam finds in so many steps on parts of the samples and then on all."""
+    parts = samples.parts(PARTS) if samples.target.shape[1] >= MANY else [samples]
+    seen = [parts[step % len(parts)] for step in range(steps[0])] + [samples] * steps[1]
+    sought = start.clone()
     grad, mean, square = (torch.zeros_like(sought) for _ in range(3))
-    shared, own, trust = sought.split(sizes)
-    of_shared, of_own, of_trust = grad.split(sizes)
-    for step in range(1, STEPS + 1):
-        by_logits, by_trust = slope(samples, shared.unsqueeze(-1) + own.view(shape), trust)
-        of_shared.copy_(by_logits.sum(-1)).add_(shared - lean, alpha=shrinkage / len(lean))
-        of_own.copy_(by_logits.flatten()).add_(own, alpha=shrinkage / len(own))
+    sizes = [len(lean), len(sought) - len(lean) - 1, 1]
+    (shared, own, trust), (of_shared, of_own, of_trust) = sought.split(sizes), grad.split(sizes)
+    for step, some in enumerate(seen):
+        by_logits, by_trust = slope(some, *_mixture(sought, lean))
+        torch.sub(shared, lean, out=of_shared).mul_(shrinkage / sizes[0]).add_(by_logits.sum(-1))
+        torch.add(by_logits.flatten(), own, alpha=shrinkage / sizes[1], out=of_own)
         of_trust.copy_(by_trust)
-        mean.lerp_(grad, 0.1)
-        square.lerp_(grad.square(), 0.001)
-        size = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
-        sought.addcdiv_(mean, size, value=-RATE / (1 - 0.9**step))
+        mean.lerp_(grad, 1 - MOMENTUM)
+        square.lerp_(grad.square(), 1 - SQUARES)
+        size = (square / (1 - SQUARES ** (step + 1))).sqrt_().add_(1e-8)
+        rate = RATE * (1 - step / len(seen)) / (1 - MOMENTUM ** (step + 1))
+        sought.addcdiv_(mean, size, value=-rate)
         trust.clamp_(0, TRUST)
-    return shared.unsqueeze(-1) + own.view(shape), trust.item()
+    return sought
 
 
 def slope(samples: Samples, logits: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:

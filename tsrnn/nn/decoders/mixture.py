@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tsrnn.nn.decoders.fitting import fit_mixture, mixture_weights
+from tsrnn.nn.decoders.fitting import fit_mixtures, mixture_weights
 from tsrnn.nn.outputs import HeadValues
 
 __all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
@@ -204,11 +204,10 @@ class MixtureHead(nn.Module, ABC):
         Tensor of shape (observed,)
         """
         total = weight.sum().clamp_min(1)
-        logits, _ = fit_mixture(references, target, weight)
-        start, trust = fit_mixture(references, target, weight, record)
-        self.mixture.copy_(logits)
-        self.start.copy_(start)
-        self.trust.fill_(trust)
+        plain, following = fit_mixtures(references, target, weight, record)
+        self.mixture.copy_(plain.logits)
+        self.start.copy_(following.logits)
+        self.trust.copy_(following.trust)
         residual = target - (self.following_weights(record) * references).sum(-2)
         size = residual.abs()
         median = size[weight > 0].median()
