@@ -92,6 +92,46 @@ def test_a_record_without_two_values_leaves_the_network_as_it_is():
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
+def test_a_walk_is_left_to_the_last_value_and_the_summary_says_so(tmp_path):
+    """Nothing beats it, so that what a mixture adds is luck; in a season it is no match."""
+    steps = np.random.default_rng(0).normal(size=(30, 120))
+    walks = steps.cumsum(1)
+    frame = pd.concat(
+        [series(walk).to_frame().assign(unique_id=f"w{i:02d}") for i, walk in enumerate(walks)]
+    )
+
+    model = tiny(season=7, max_steps=2).fit(frame)
+
+    assert model.network_.members[0].head.stays
+    assert "the last value: no mixture of them forecast better" in model.summary()
+    assert model.best_step_ == 0
+    said = model.predict().groupby("unique_id", sort=False)["forecast"]
+    np.testing.assert_allclose(said.first(), walks[:, -1], rtol=1e-6)
+    np.testing.assert_allclose(said.last(), walks[:, -1], rtol=1e-6)
+
+    model.save(tmp_path / "model")
+
+    again = load(tmp_path / "model")
+    pd.testing.assert_frame_equal(again.predict(level=80), model.predict(level=80))
+    assert again.network_.members[0].head.stays
+    weekly = tiny(season=7).fit(series(np.tile(np.arange(7.0), 40)))
+    assert not weekly.network_.members[0].head.stays
+    assert "no mixture of them" not in weekly.summary()
+
+
+def test_spreads_where_the_last_value_stands_are_those_of_its_own_errors():
+    network = fresh()
+    walk = np.random.default_rng(0).normal(size=3000).cumsum()
+
+    start_from_reference(network, sampler(walk), np.random.default_rng(0), stays=True)
+
+    network.head.share.fill_(0.0)
+    error = [np.abs(walk[h:] - walk[:-h]).mean() for h in (1, 2, 3)]
+    unit = network.head.unit.numpy()
+    np.testing.assert_allclose(unit / unit[0], np.array(error) / error[0], rtol=0.06)
+    assert network.head.stays
+
+
 # ---- the choice ---------------------------------------------------------------------------
 
 

@@ -33,6 +33,8 @@ def summarise(forecaster: RNNForecaster) -> str:
         ),
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
+    if network.networks[0].head.stays:
+        rows.append(("without training", "the last value: no mixture of them forecast better"))
     chosen = _chosen(network.plan)
     if chosen:
         rows.append(("stack", ", ".join(chosen)))

@@ -96,9 +96,7 @@ class Learner:
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split.test)
-        members = self._members(
-            panel, best_step, share, correction, clock, responds=_responds(network)
-        )
+        members = self._members(panel, best_step, share, correction, clock, like=network)
         ensemble = NetworkEnsemble(members)
         crew().follow(ensemble.state_dict())
         return Learned(ensemble, best_step, pd.DataFrame(history), skill)
@@ -142,29 +140,39 @@ class Learner:
         return replace(before, network=ensemble, skill=skill)
 
     def _start(self, sampler: WindowSampler, validation: Validation) -> ForecastNetwork:
-        """Return a network to train; it responds to covariates where that forecasts better."""
-        plain = self._fresh(sampler, self.training.seed, responds=False)
-        if plain.linear_response is None or not validation:
-            return plain
-        responding = self._fresh(sampler, self.training.seed, responds=True)
-        score = {}
-        for network in (plain, responding):
-            network.head.share.fill_(0.0)
-            score[network] = validation.score(
-                validation.losses(network, validation.glance(network))
-            )
-            network.head.share.fill_(1.0)
-        return min(score, key=lambda network: score[network])
+        """Return a network to train.
 
-    def _fresh(self, sampler: WindowSampler, seed: int, *, responds: bool) -> ForecastNetwork:
+        What is not learned responds to covariates, and is the last value alone, where that forecasts better.
+        """
+        seed = self.training.seed
+        network = self._fresh(sampler, seed)
+        if not validation:
+            return network
+        losses, responds = _unlearned(network, validation), False
+        if network.linear_response is not None:
+            responding = self._fresh(sampler, seed, responds=True)
+            moved = _unlearned(responding, validation)
+            if validation.score(moved) < validation.score(losses):
+                network, losses, responds = responding, moved, True
+        alone = copy.deepcopy(network)
+        alone.head.stay()
+        last = _unlearned(alone, validation)
+        if validation.can_compare and validation.score(last) < validation.score(losses):
+            return self._fresh(sampler, seed, responds=responds, stays=True)
+        return network
+
+    def _fresh(
+        self, sampler: WindowSampler, seed: int, *, responds: bool = False, stays: bool = False
+    ) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows.
 
-        With ``responds``, what is not learned is moved by a regression on covariates known in advance.
+        With ``stays``, what is not learned is the last value alone; with ``responds``, it is moved by a
+        regression on covariates known in advance.
         """
         generator = torch.Generator().manual_seed(seed)
         network = ForecastNetwork.build(self.network, generator, self.custom_cells)
         standardise(network, sampler)
-        start_from_reference(network, sampler, np.random.default_rng(seed))
+        start_from_reference(network, sampler, np.random.default_rng(seed), stays=stays)
         if responds:
             start_from_covariates(network, sampler, np.random.default_rng(seed))
         return network
@@ -257,16 +265,16 @@ class Learner:
         correction: Correction | None,
         clock: _Clock,
         *,
-        responds: bool,
+        like: ForecastNetwork,
     ) -> list[ForecastNetwork]:
         """Train the members on all rows, those that chose and judged too, for as long as was best."""
         from tsrnn.learning.training import fit_network  # loads lightning
 
         sampler = self._sampler(panel, panel.lengths)
-        members = []
+        members, responds, stays = [], _responds(like), like.head.stays
         for member in range(self.n_members if best_step else 1):  # mixtures alone are all the same
             seed = self.training.seed + member
-            network = self._fresh(sampler, seed, responds=responds)
+            network = self._fresh(sampler, seed, responds=responds, stays=stays)
             if best_step:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
@@ -276,6 +284,14 @@ class Learner:
                 correct(network, correction)
             members.append(network)
         return members
+
+
+def _unlearned(network: ForecastNetwork, validation: Validation) -> np.ndarray:
+    """Return the losses of what a network says where nothing is learned."""
+    network.head.share.fill_(0.0)
+    losses = validation.losses(network, validation.glance(network))
+    network.head.share.fill_(1.0)
+    return losses
 
 
 def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[np.ndarray, float]:

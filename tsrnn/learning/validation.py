@@ -81,6 +81,12 @@ class Validation:
         """Which stretch of one horizon each origin lies in, counted from the end, shape (origin,)."""
         return (self.stop[self.origins.series] - self.origins.known) // self.horizon
 
+    @property
+    def can_compare(self) -> bool:
+        """Whether there are several series, or several stretches of time."""
+        things = self.origins.series // self.panel.channels
+        return len(np.unique(things)) > 1 or len(np.unique(self.stretch)) > 1
+
     def reading(self, network: ForecastNetwork, part: slice = ALL) -> Reading:
         """Read the rows before each origin, about as many as a training window has."""
         return self._read(network, self.origins[part], 2 * self.context)

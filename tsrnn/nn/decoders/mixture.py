@@ -15,6 +15,7 @@ from tsrnn.nn.outputs import HeadValues
 __all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
 
 OUTLIER = 20.0  # medians beyond which an error says no more about the typical one
+ALONE = 50.0  # logit of a reference beside which the others weigh nothing
 PLACE = 0.5  # largest entry at the start of the vector that tells a place in the horizon
 
 
@@ -182,12 +183,31 @@ class MixtureHead(nn.Module, ABC):
         return torch.lerp(followed, location, self.share), torch.mul(spread, self.share)
 
     @torch.no_grad()
+    def stay(self) -> None:
+        """Say the last value, the first of the references, where nothing is learned."""
+        self.start.fill_(-ALONE)
+        self.start[0] = ALONE
+        self.trust.zero_()
+
+    @property
+    def stays(self) -> bool:
+        """Whether what is not learned is the last value alone."""
+        return not self.trust and bool((self.following_weights(None)[0] > 1 - 1e-6).all())
+
+    @torch.no_grad()
     def set_mixture(
-        self, references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
+        self,
+        references: Tensor,
+        target: Tensor,
+        weight: Tensor,
+        record: Tensor | None = None,
+        *,
+        stays: bool = False,
     ) -> Tensor:
         """Fit both mixtures to data and return residuals in units of ``unit``.
 
-        They are those of the mixture that follows track records, where there are any.
+        They are those of the mixture that follows track records, where there are any; with ``stays`` of
+        the last value, which then stands in its place.
 
         Parameters
         ----------
@@ -208,6 +228,8 @@ class MixtureHead(nn.Module, ABC):
         self.mixture.copy_(plain.logits)
         self.start.copy_(following.logits)
         self.trust.copy_(following.trust)
+        if stays:
+            self.stay()
         residual = target - (self.following_weights(record) * references).sum(-2)
         size = residual.abs()
         median = size[weight > 0].median()
