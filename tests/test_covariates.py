@@ -76,7 +76,7 @@ def test_a_forecast_follows_the_driver_that_is_known_in_advance(decoder):
     history, future = split(df)
     truth = df.merge(future, on=["unique_id", "ds"])["y"].to_numpy()
 
-    model = tiny(future_covariates=["driver"], max_steps=200, decoder=decoder, patience=None).fit(
+    model = tiny(future_covariates=["driver"], max_steps=60, decoder=decoder, patience=None).fit(
         history
     )
     forecast = model.predict(future_df=future)["forecast"].to_numpy()
@@ -397,7 +397,7 @@ GROUPED = {"target_col": "y", "future_covariates": ["driver"], "static_covariate
 @pytest.mark.slow
 def test_what_is_constant_separates_groups_that_react_differently():
     df, static = grouped()
-    model = tiny(**GROUPED, max_steps=120, patience=None).fit(df, static_df=static)
+    model = tiny(**GROUPED, max_steps=60, patience=None).fit(df, static_df=static)
     # histories of two new series that say nothing of how they react
     silent = driven(rows=40, seed=1).assign(y=2 * np.random.default_rng(2).normal(size=80))
     kinds = pd.DataFrame({"unique_id": ["s0", "s1"], "group": ["up", "down"]})

@@ -59,15 +59,6 @@ def test_a_loaded_model_forecasts_without_lightning(tmp_path):
     assert not loaded & {"pytorch_lightning", "mlflow", "matplotlib"}
 
 
-@pytest.mark.slow
-def test_a_fit_loads_lightning_and_no_mlflow():
-    code = "from tests.contract.samples import *; tiny(max_steps=1).fit(waves())"
-    loaded = loaded_after("import warnings; warnings.simplefilter('ignore')\n" + code)
-
-    assert "pytorch_lightning" in loaded
-    assert "mlflow" not in loaded
-
-
 def test_every_name_is_there_and_is_listed():
     assert list(dir(tsrnn)) == tsrnn.__all__
     assert all(getattr(tsrnn, name) is not None for name in tsrnn.__all__)

@@ -450,7 +450,7 @@ def test_chunks_of_channels_have_the_loss_and_the_state_of_one_reading(changes):
 )
 def test_truncated_training_learns(settings):
     frame = joint(waves(rows=200))
-    model = tiny(target_col=TARGETS, truncated_bptt=8, max_steps=40, batch_size=8, **settings)
+    model = tiny(target_col=TARGETS, truncated_bptt=8, max_steps=16, batch_size=8, **settings)
     model.fit(frame)
 
     first, best = model.history_["val_score"].iloc[0], model.history_["val_score"].min()

@@ -168,7 +168,7 @@ def test_a_lane_that_begins_anew_forgets_and_the_others_do_not():
 @pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 @pytest.mark.parametrize("settings", [{}, {"patch": 2}, {"decoder": "shift"}])
 def test_truncated_training_learns(settings):
-    model = tiny(truncated_bptt=8, max_steps=40, batch_size=8, **settings).fit(waves(rows=200))
+    model = tiny(truncated_bptt=8, max_steps=16, batch_size=8, **settings).fit(waves(rows=200))
 
     first, best = model.history_["val_score"].iloc[0], model.history_["val_score"].min()
 

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from tests.contract.samples import baseline, tiny, waves
+from tests.contract.samples import baseline, fit_tiny, tiny, waves
 
 
 @pytest.fixture
@@ -19,15 +19,14 @@ def network(request):
     """A fitted network forecaster of each decoder, whose training was kept."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        steps = 24 if request.param == "direct" else 60
-        model = tiny(decoder=request.param, max_steps=steps).fit(waves())
+        model = fit_tiny(waves(), decoder=request.param)
     assert model.best_step_ > 0  # else the tests that use it would look at the references alone
     return model
 
 
 @pytest.fixture(scope="session")
 def direct():
-    model = tiny().fit(waves())
+    model = fit_tiny(waves())
     assert model.best_step_ > 0
     return model
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.contract.samples import DECODERS, HORIZON, ROWS, baseline, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, ROWS, baseline, fit_tiny, tiny, waves
 from tsrnn.exceptions import SkillWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
@@ -19,7 +19,7 @@ def values(forecast: pd.DataFrame) -> np.ndarray:
 
 
 def fitted_values(frame, **changes) -> np.ndarray:
-    return values(tiny(**changes).fit(frame).predict(level=80))
+    return values(fit_tiny(frame, **changes).predict(level=80))
 
 
 # ---- the future ---------------------------------------------------------------------------
@@ -45,8 +45,8 @@ def test_the_rows_that_judge_choose_nothing(decoder):
     newest = frame.groupby("unique_id").cumcount() >= ROWS - HORIZON
     poisoned = frame.assign(y=frame["y"].where(~newest, 1e3 * frame["y"] + 7))
 
-    clean = tiny(decoder=decoder, max_steps=12).fit(frame)
-    dirty = tiny(decoder=decoder, max_steps=12).fit(poisoned)
+    clean = tiny(decoder=decoder, max_steps=5).fit(frame)
+    dirty = tiny(decoder=decoder, max_steps=5).fit(poisoned)
 
     assert clean.plan_ == dirty.plan_
     pd.testing.assert_frame_equal(clean.history_, dirty.history_, check_exact=True)
@@ -72,16 +72,6 @@ def test_the_rows_that_choose_teach_nothing_before_the_choice():
 # ---- order, names, types ------------------------------------------------------------------
 
 
-def test_the_order_of_rows_and_columns_and_the_index_do_not_matter(forecaster):
-    frame = waves()
-    expected = values(forecaster.fit(frame).predict())
-    mixed = frame.sample(frac=1.0, random_state=3)[["y", "unique_id", "ds"]]
-
-    got = values(forecaster.fit(mixed).predict())
-
-    np.testing.assert_array_equal(got, expected)
-
-
 def test_the_order_of_series_and_rows_does_not_matter_at_predict(network):
     frame = waves(series=5)
 
@@ -92,26 +82,8 @@ def test_the_order_of_series_and_rows_does_not_matter_at_predict(network):
     np.testing.assert_allclose(values(mixed), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_ids_are_labels(forecaster):
-    frame = waves()
-    renamed = frame.assign(unique_id=frame["unique_id"].map({"s0": "alpha é", "s1": "beta 007"}))
-
-    expected = values(forecaster.fit(frame).predict())
-
-    np.testing.assert_array_equal(values(forecaster.fit(renamed).predict()), expected)
-
-
-def test_columns_that_nobody_named_do_not_matter(direct):
-    frame = waves()
-    extra = frame.assign(note="text", volume=np.arange(len(frame)))
-
-    model = tiny(id_col="unique_id", time_col="ds", target_col="y").fit(extra)
-
-    np.testing.assert_array_equal(values(model.predict()), values(direct.predict()))
-
-
-@pytest.mark.parametrize("dtype", ["int16", "float32", "Int64", "float64[pyarrow]"])
-def test_the_type_of_a_number_does_not_matter(dtype):
+def test_the_type_of_a_number_does_not_matter():
+    dtype = "float64[pyarrow]"  # the contract's rule has the others
     frame = waves()
     frame["y"] = (8 * frame["y"]).round()
 
@@ -138,7 +110,7 @@ def test_a_time_zone_is_a_label():
     model = tiny(max_steps=4).fit(zoned)
 
     np.testing.assert_array_equal(
-        model.predict()["forecast"], tiny(max_steps=4).fit(frame).predict()["forecast"]
+        model.predict()["forecast"], fit_tiny(frame, max_steps=4).predict()["forecast"]
     )
     assert str(model.predict()["ds"].dt.tz) == "America/New_York"
 
@@ -148,7 +120,7 @@ def test_twenty_eight_years_later_the_forecast_is_the_same():
     frame = waves()
     later = frame.assign(ds=frame["ds"] + pd.DateOffset(years=28))
 
-    now, then = (tiny(max_steps=4).fit(f).predict() for f in (frame, later))
+    now, then = (fit_tiny(f, max_steps=4).predict() for f in (frame, later))
 
     np.testing.assert_array_equal(then["forecast"], now["forecast"])
     assert (then["ds"] == now["ds"] + pd.DateOffset(years=28)).all()

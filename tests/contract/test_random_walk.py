@@ -34,11 +34,11 @@ def as_frame(values) -> pd.DataFrame:
     )
 
 
-def fit(level, rows=200, **changes) -> RNNForecaster:
+def fit(level, *, count=60, **changes) -> RNNForecaster:
     model = RNNForecaster(horizon=HORIZON, hidden_size=8, random_state=0, **changes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return model.fit(as_frame(walks(60, rows, level=level, seed=0)))
+        return model.fit(as_frame(walks(count, 200, level=level, seed=0)))
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def test_the_level_of_a_walk_only_moves_its_forecast(forecasts, level):
 def test_a_shifted_walk_rolls_on_as_a_walk():
     """The next steps are normal with variance k, so coverage and error follow without more walks."""
     fresh = walks(8, KNOWN, level=0, seed=1)
-    model = fit(0, decoder="shift", max_steps=24, patience=2)
-    drawn = model.simulate(1500, as_frame(fresh))["value"].to_numpy().reshape(8, 1500, HORIZON)
+    model = fit(0, count=12, decoder="shift", max_steps=8)
+    drawn = model.simulate(500, as_frame(fresh))["value"].to_numpy().reshape(8, 500, HORIZON)
     drawn = drawn - fresh[:, -1, None, None]
     low, middle, high = np.quantile(drawn, [0.1, 0.5, 0.9], axis=1)  # (walk, step)
 

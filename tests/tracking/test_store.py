@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -16,20 +15,35 @@ from mlflow import MlflowClient
 from tsrnn.exceptions import ParameterError
 from tsrnn.tracking.store import create_store, experiment_id, find_root, resolve_uri
 
+# Forks its processes after what they need is loaded, and prints how each of them ended.
 RACE = """
-import sys, time, pathlib
+import os, pathlib, sys, time
 from mlflow import MlflowClient
 from tsrnn.tracking.store import create_store, experiment_id, resolve_uri
 home = pathlib.Path(sys.argv[1])
-(home / sys.argv[2]).touch()
-while not (home / "go").exists():
-    time.sleep(0.005)
-uri = resolve_uri()
-create_store(uri)
-client = MlflowClient(uri)
-run = client.create_run(experiment_id(client, uri, "race"))
-client.log_metric(run.info.run_id, "mae", 1.0)
-client.set_terminated(run.info.run_id)
+
+def work():
+    while not (home / "go").exists():
+        time.sleep(0.005)
+    uri = resolve_uri()
+    create_store(uri)
+    client = MlflowClient(uri)
+    run = client.create_run(experiment_id(client, uri, "race"))
+    client.log_metric(run.info.run_id, "mae", 1.0)
+    client.set_terminated(run.info.run_id)
+
+children = []
+for _ in range(int(sys.argv[2])):
+    children.append(os.fork())
+    if children[-1] == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+(home / "go").touch()
+print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 """
 
 
@@ -127,20 +141,17 @@ def test_what_a_killed_creation_left_is_cleared(home):
 def race(home: Path, processes: int) -> None:
     home.mkdir()
     environment = {**os.environ, "TSRNN_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACE, str(home), f"ready{k}"],
-            env=environment,
-            stderr=subprocess.PIPE,
-        )
-        for k in range(processes)
-    ]
-    while len(list(home.glob("ready*"))) < processes and all(p.poll() is None for p in started):
-        time.sleep(0.01)
-    (home / "go").touch()
-    errors = [process.communicate(timeout=120)[1].decode() for process in started]
 
-    assert [process.returncode for process in started] == [0] * processes, errors
+    done = subprocess.run(
+        [sys.executable, "-c", RACE, str(home), str(processes)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["0"] * processes, done.stderr
     uri = f"sqlite:///{home}/mlruns/mlflow.db"
     client = MlflowClient(uri)
     found = client.search_runs([experiment_id(client, uri, "race")])
