@@ -58,8 +58,8 @@ class View:
         anchor, unit = scale.anchor[:, positions, None], scale.scale[:, positions, None]
         share = safe_ratio(torch.ones_like(unit), unit)
         moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
-        relative = [(move * share).clamp(-FARTHEST, FARTHEST).float() for move in moves]
-        return torch.stack(relative, -2).nan_to_num(0.0)
+        relative = torch.stack([move.mul_(share).float() for move in moves], -2)
+        return relative.clamp_(-FARTHEST, FARTHEST).nan_to_num_(0.0)
 
     def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
         """Return how well each reference did lately, shape (batch, position, reference)."""
