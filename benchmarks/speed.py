@@ -10,6 +10,8 @@
 - reading, reading-scales: frames of 1e7 sorted rows and others, as multiples of copying their values to float32.
 - forecasts, backtests: ``predict()`` for 200 series and for one; 500 cutoffs against 500 calls of it.
 - start, cold: from ``fit(df)`` to the first optimiser step; imports; a cold process to a forecast.
+- libraries, accuracy: other libraries, each in its environment (``make bench-peers`` builds them): their
+  steps, reading, forecasts, imports and memory; the time to reach the accuracy of GluonTS's DeepAR.
 
 Ratios compare processor seconds of the same run, medians over the rounds. A part is written between markers of
 its own.
@@ -22,9 +24,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from speed.accuracy import time_to_accuracy
 from speed.data import reading, reading_scales
 from speed.forecasts import backtests, forecasts
 from speed.layers import layers, long_windows
+from speed.libraries import libraries
 from speed.start import cold_forecast, start
 from speed.training import scaling, steps
 from tables import machine, write_between
@@ -40,6 +44,8 @@ PARTS: dict[str, Callable[[int], str]] = {
     "backtests": backtests,
     "start": start,
     "cold": cold_forecast,
+    "libraries": libraries,
+    "accuracy": time_to_accuracy,
 }
 
 

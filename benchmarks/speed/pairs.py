@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Work", "paired", "process", "said_by"]
+__all__ = ["ONE_THREAD", "Work", "paired", "process", "said_by"]
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
+ONE_THREAD = os.environ | dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
 
 Work = Callable[[], object]
 
@@ -36,7 +39,11 @@ def process(command: Sequence[str]) -> tuple[float, float, float]:
     """Run a command to its end; return wall seconds, processor seconds and MB at its peak."""
     started = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=BENCHMARKS
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=BENCHMARKS,
+        env=ONE_THREAD,
     ) as child:
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -52,6 +59,7 @@ def said_by(module: str, function: str, *arguments: object) -> Any:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=BENCHMARKS,
+        env=ONE_THREAD,
         capture_output=True,
         text=True,
         check=True,
