@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from memory import added_memory
 from tables import machine, table, write_between
 from tsrnn.datasets import load, seasonal_trend
 
@@ -56,13 +57,6 @@ def record(rows: int) -> pd.DataFrame:
     )
 
 
-def resident(what: str) -> float:
-    """Return resident memory in MB: ``VmRSS`` now, ``VmHWM`` at its peak since it was reset."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    line = next(line for line in status.splitlines() if line.startswith(what))
-    return int(line.split()[1]) / 1024
-
-
 def training_memory(rows: int) -> float:
     """Return the MB that truncated training adds to a process that holds the record."""
     model = RNNForecaster(truncated_bptt=CHUNK, max_steps=STEPS, horizon=DAY, season=DAY)
@@ -81,10 +75,7 @@ def training_memory(rows: int) -> float:
 
     with torch_settings():
         train(2)  # imports, and the workspaces of torch
-        before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-        train(STEPS)
-        return resident("VmHWM") - before
+        return added_memory(lambda: train(STEPS))
 
 
 def update_times(model: RNNForecaster, rows: pd.DataFrame) -> tuple[float, float]:

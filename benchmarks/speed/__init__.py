@@ -1,0 +1,1 @@
+"""What ``speed.py`` measures: an idea a module, each with functions that return markdown tables."""
