@@ -17,7 +17,8 @@ from tsrnn import ParameterError
 from tsrnn.calendars import TimeAxis
 from tsrnn.lanes import walk_lanes
 from tsrnn.learning.loss import training_loss, truncated_loss
-from tsrnn.nn.networks import ForecastNetwork, _Rows
+from tsrnn.nn.networks import ForecastNetwork
+from tsrnn.nn.reader import Rows
 from tsrnn.panel import Panel
 from tsrnn.windows import WindowSampler
 
@@ -118,7 +119,7 @@ def test_short_chunks_have_the_gradient_of_the_plain_truncated_loop(changes):
         for step in range(chunk // patch):
             out, carried = plain.encoder(features[:, step : step + 1], carried)
             hidden.append(out)
-        seen = _Rows(features, represented, scale, positions, None)
+        seen = Rows(features, represented, scale, positions, None)
         head = plain.head(plain._head_inputs(torch.cat(hidden, 1), seen, None))
         target = plain.view.relative_target(
             values[:, positions[:, None] + torch.arange(1, plain.plan.horizon + 1)], head

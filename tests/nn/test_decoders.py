@@ -76,7 +76,7 @@ def test_reading_in_chunks_equals_reading_at_once(decoder, monkeypatch):
     values = walk(2, made.plan.look_back + 60)
     at_once = made.read(values)
 
-    monkeypatch.setattr("tsrnn.nn.networks.READ_AT_ONCE", 5)
+    monkeypatch.setattr("tsrnn.nn.reader.READ_AT_ONCE", 5)
     in_chunks = made.read(values)
 
     for one, other in zip(in_chunks, at_once, strict=True):

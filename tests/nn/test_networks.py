@@ -44,7 +44,7 @@ def test_reading_in_chunks_equals_reading_at_once(monkeypatch):
     values = walk(2, made.plan.look_back + 60)
     at_once = made.read(values)
 
-    monkeypatch.setattr("tsrnn.nn.networks.READ_AT_ONCE", 4)
+    monkeypatch.setattr("tsrnn.nn.reader.READ_AT_ONCE", 4)
     in_chunks = made.read(values)
 
     torch.testing.assert_close(in_chunks[0], at_once[0], rtol=1e-5, atol=1e-6)

@@ -445,7 +445,7 @@ def test_long_histories_are_read_in_chunks_as_at_once(stack, monkeypatch):
     values = walk(2, made.plan.look_back + 60)
     at_once = made.read(values)
 
-    monkeypatch.setattr("tsrnn.nn.networks.READ_AT_ONCE", 4)
+    monkeypatch.setattr("tsrnn.nn.reader.READ_AT_ONCE", 4)
     in_chunks = made.read(values)
 
     for one, other in zip(in_chunks, at_once, strict=True):

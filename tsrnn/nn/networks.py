@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsrnn.nn.cells import Cell
-from tsrnn.nn.covariates import CovariateInputs, Covariates, Encoded
+from tsrnn.nn.covariates import Covariates
 from tsrnn.nn.decoders import (
     AttentionHead,
     HeadInputs,
@@ -19,35 +18,21 @@ from tsrnn.nn.decoders import (
     make_head,
     newest_steps,
     recall,
-    remember,
 )
-from tsrnn.nn.encoder import RecurrentEncoder, State
-from tsrnn.nn.inputs import causal_features, feature_count, newest_rows
-from tsrnn.nn.joint import Channels
+from tsrnn.nn.encoder import State
+from tsrnn.nn.inputs import feature_count
 from tsrnn.nn.linear_response import LinearResponse
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
+from tsrnn.nn.reader import ReadingNetwork, Rows
 from tsrnn.nn.reference import reference_names
 from tsrnn.nn.response import RESPONSES, FutureResponse
-from tsrnn.nn.scaling import CausalScale, last_observed
-from tsrnn.nn.view import FARTHEST, View
+from tsrnn.nn.view import FARTHEST
 
 __all__ = ["ForecastNetwork"]
 
-READ_AT_ONCE = 4096  # recurrent steps of one pass over a long history
 
-
-class _Rows(NamedTuple):
-    """What the network sees of the rows at some positions."""
-
-    features: Tensor
-    represented: Tensor
-    scale: CausalScale
-    positions: Tensor
-    columns: Encoded | None
-
-
-class ForecastNetwork(nn.Module):
+class ForecastNetwork(ReadingNetwork):
     """A recurrent network that says, at every step it reads, what comes next.
 
     All methods take rows of raw values, float64, NaN where nothing was observed, of which the first
@@ -64,8 +49,6 @@ class ForecastNetwork(nn.Module):
 
     path_factor: Tensor
     channel_factor: Tensor
-    channels: Channels | None
-    covariates: CovariateInputs | None
     response: FutureResponse | None
     linear_response: LinearResponse | None
     head: MixtureHead
@@ -73,41 +56,22 @@ class ForecastNetwork(nn.Module):
     def __init__(
         self, plan: NetworkPlan, custom_cells: Mapping[str, type[Cell]] | None = None
     ) -> None:
-        super().__init__()
-        self.plan = plan
-        self.view = View(plan)
-        features = feature_count(plan)
-        read = plan.channels * features
-        self.channels = self.covariates = self.response = self.linear_response = None
-        named = 0
-        if plan.channels > 1:
-            self.channels = Channels(plan.channels, plan.encoder.output_size)
-            named = plan.channels
-        if plan.covariates is not None:
-            inputs = CovariateInputs(plan.covariates, patch=plan.patch, horizon=plan.horizon)
-            self.covariates = inputs
-            features += inputs.size
-            read += inputs.size
-            if plan.covariates.future:
-                self.response = FutureResponse(
-                    inputs.future,
-                    inner_size=plan.encoder.output_size + features + named,
-                    hidden_size=plan.encoder.hidden_size,
-                    horizon=plan.horizon,
-                    seasons=plan.seasons,
-                )
-                self.linear_response = LinearResponse(
-                    len(inputs.future.numbers), seasons=plan.seasons, horizon=plan.horizon
-                )
-        static_size = 0
-        if self.covariates is not None and plan.encoder.initial_state == "static":
-            static_size = self.covariates.static.complete_size
-        self.encoder = RecurrentEncoder(
-            read,
-            plan.encoder,
-            static_size=static_size,
-            custom_cells=custom_cells,
-        )
+        super().__init__(plan, custom_cells)
+        inputs, features = self.covariates, feature_count(plan)
+        features += 0 if inputs is None else inputs.size
+        named = 0 if self.channels is None else plan.channels
+        self.response = self.linear_response = None
+        if inputs is not None and plan.covariates is not None and plan.covariates.future:
+            self.response = FutureResponse(
+                inputs.future,
+                inner_size=plan.encoder.output_size + features + named,
+                hidden_size=plan.encoder.hidden_size,
+                horizon=plan.horizon,
+                seasons=plan.seasons,
+            )
+            self.linear_response = LinearResponse(
+                len(inputs.future.numbers), seasons=plan.seasons, horizon=plan.horizon
+            )
         sizes = HeadSizes(
             state=plan.encoder.output_size,
             features=features + named,
@@ -168,34 +132,12 @@ class ForecastNetwork(nn.Module):
         if self.response is not None:
             self.response.hidden.weight[:, said + flags] = 0.0
 
+    @property
+    def slots(self) -> int:
+        """See :class:`~tsrnn.nn.reader.ReadingNetwork`."""
+        return self.head.slots
+
     # ---- from raw rows to what the head says ----------------------------------------------
-
-    def positions(self, steps: int) -> Tensor:
-        """Return the rows at which recurrent steps end, in ``steps`` rows after the look-back."""
-        start = self.plan.look_back + self.plan.patch - 1
-        stop, device = self.plan.look_back + steps, self.path_factor.device
-        return torch.arange(start, stop, self.plan.patch, device=device)
-
-    def features(
-        self,
-        values: Tensor,
-        scale: CausalScale,
-        positions: Tensor,
-        columns: Encoded | None = None,
-    ) -> Tensor:
-        """Return what the encoder reads at each position, shape (batch, position, feature)."""
-        own = causal_features(values, scale, positions, self.plan)
-        if self.covariates is None or columns is None:
-            return own
-        return torch.cat([own, self.covariates(columns, positions)], -1)
-
-    def encode(self, covariates: Covariates | None) -> Encoded | None:
-        """Return covariates as inputs; None where the network has none."""
-        if self.covariates is None:
-            return None
-        if covariates is None:
-            raise ValueError("a network with covariates needs those of the rows it reads")
-        return self.covariates.encode(covariates)
 
     def forward(
         self,
@@ -257,7 +199,7 @@ class ForecastNetwork(nn.Module):
         if steps is not None:
             features, positions = features[:, steps], positions[steps]
         inputs = self._head_inputs(
-            hidden, _Rows(features, represented, scale, positions, columns), memory
+            hidden, Rows(features, represented, scale, positions, columns), memory
         )
         relative = None
         if fed is not None:
@@ -270,7 +212,7 @@ class ForecastNetwork(nn.Module):
         self, said: Tensor, state: State | None, fresh: Tensor | None, steps: Tensor | None
     ) -> tuple[Tensor, Tensor] | None:
         """Return what an attention decoder looks back at, and which of it each position sees."""
-        slots = self.head.slots
+        slots = self.slots
         if not slots:
             return None
         every = torch.arange(said.shape[1], device=said.device)
@@ -283,107 +225,6 @@ class ForecastNetwork(nn.Module):
         sees = newest_steps(at + slots, slots + len(every), slots)
         seen = torch.cat([visible, visible.new_ones(len(said), 1, len(every))], -1)
         return torch.cat([before, said], 1), sees & seen
-
-    def _read_on(
-        self,
-        features: Tensor,
-        state: State | None,
-        fresh: Tensor | None,
-        generator: torch.Generator | None,
-        static: Tensor | None,
-    ) -> tuple[Tensor, State]:
-        """Read features on from a state, or where ``fresh`` from the beginning."""
-        if fresh is not None and bool(fresh.all()):
-            state = None
-        if state is None or fresh is None or not fresh.any():
-            return self._read(features, state, generator, static)
-        old, new = torch.nonzero(~fresh).squeeze(1), torch.nonzero(fresh).squeeze(1)
-        own = [None if static is None else static[which] for which in (old, new)]
-        carried = tuple(part[:, old] for part in state)
-        went_on = self._read(features[old], carried, generator, own[0])
-        began = self._read(features[new], None, generator, own[1])
-        back = torch.argsort(torch.cat([old, new]))
-        hidden = torch.cat([went_on[0], began[0]])[back]
-        joined = zip(went_on[1], began[1], strict=True)
-        return hidden, tuple(torch.cat(parts, 1)[:, back] for parts in joined)
-
-    def _read(
-        self,
-        features: Tensor,
-        state: State | None,
-        generator: torch.Generator | None = None,
-        static: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Return what the encoder says at every step, and the state: with attention what it keeps, too."""
-        if not self.head.slots:
-            return self._encoded(features, state, generator, static)
-        own, kept = (None, None) if state is None else (state[:-2], state[-2:])
-        hidden, after = self._encoded(features, own, generator, static)
-        return hidden, (*after, *remember(kept, hidden, self.head.slots))
-
-    def read(
-        self,
-        values: Tensor,
-        state: State | None = None,
-        covariates: Covariates | None = None,
-        before: Tensor | None = None,
-    ) -> State:
-        """Return the state after reading the rows behind the look-back, a whole number of patches.
-
-        Parameters
-        ----------
-        values : Tensor of shape (batch, look_back + step), float64
-        state : tuple of Tensor, optional
-            The state before the first of these rows.
-        covariates : Covariates, optional
-            Of the same rows.
-        before : Tensor of shape (batch,), optional
-            The newest value observed before all these rows, where reading goes on; NaN where there is none.
-
-        Notes
-        -----
-        A bidirectional encoder reads the newest ``context`` rows, missing ones before the first, and can't
-        go on from a state.
-        """
-        plan = self.plan
-        if not plan.is_causal:
-            rows = plan.look_back + plan.context
-            values = newest_rows(values, rows)
-            covariates = None if covariates is None else covariates.newest(rows)
-        steps = values.shape[1] - plan.look_back
-        most = READ_AT_ONCE * plan.patch if plan.is_causal else steps
-        for start in range(0, steps, most):
-            stop = min(start + most, steps)
-            chunk = values[:, start : plan.look_back + stop]
-            some = None if covariates is None else covariates.between(start, plan.look_back + stop)
-            if start:
-                before = last_observed(values[:, :start], before)[:, -1]
-            (state,) = self.states(chunk, [(stop - start) // plan.patch], state, some, before)
-        if state is None:
-            raise ValueError("read needs at least one row behind the look-back")
-        return state
-
-    def states(
-        self,
-        values: Tensor,
-        counts: Sequence[int],
-        state: State | None = None,
-        covariates: Covariates | None = None,
-        before: Tensor | None = None,
-    ) -> list[State]:
-        """Return the states after so many recurrent steps, ascending; otherwise as :meth:`read`."""
-        represented, scale = self.view.represent(values, before)
-        positions = self.positions(counts[-1] * self.plan.patch)
-        columns = self.encode(covariates)
-        features = self.features(represented, scale, positions, columns)
-        reached, start = [], 0
-        for stop in counts:
-            _, state = self._read(
-                features[:, start:stop], state, static=self.initial_inputs(columns)
-            )
-            reached.append(state)
-            start = stop
-        return reached
 
     def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> HeadValues:
         """Say the horizon after the newest row, given the state there.
@@ -457,66 +298,16 @@ class ForecastNetwork(nn.Module):
         inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
         return self.head.attended(inputs).squeeze(1)
 
-    def initial_inputs(self, columns: Encoded | None) -> Tensor | None:
-        """Return what the encoder's initial state is made of, where that is static covariates."""
-        if self.covariates is None or columns is None:
-            return None
-        return self.covariates.static.complete(columns.static)
-
-    def _encoded(
-        self,
-        features: Tensor,
-        state: State | None = None,
-        generator: torch.Generator | None = None,
-        static: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Read features at every position; return the state there as each row sees it, and the last one."""
-        if self.channels is None:
-            read: tuple[Tensor, State] = self.encoder(features, state, generator, static)
-            return read
-        count = self.plan.channels
-        if state is not None:
-            state = tuple(part[:, ::count].contiguous() for part in state)
-        together, static = self.together(features, static)
-        hidden, state = self.encoder(together, state, generator, static)
-        return self.channels.each(hidden), tuple(part.repeat_interleave(count, 1) for part in state)
-
-    def together(self, features: Tensor, static: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return what the encoder reads and its initial state is made of: of channels, side by side."""
-        if self.channels is None:
-            return features, static
-        own = feature_count(self.plan)
-        common = features[..., own:] if features.shape[-1] > own else None
-        static = None if static is None else static[:: self.plan.channels]
-        return self.channels.together(features[..., :own], common), static
-
-    def _newest(self, state: State) -> Tensor:
-        """Return what the encoder says at the newest step, as each row sees it, (batch, 1, output)."""
-        hidden = state[0][-1].unsqueeze(1)
-        return (
-            hidden if self.channels is None else self.channels.each(hidden[:: self.plan.channels])
-        )
-
-    def _newest_inputs(self, values: Tensor, covariates: Covariates | None) -> _Rows:
-        rows = self.plan.look_back + self.plan.patch
-        represented, scale = self.view.represent(values[:, -rows:])
-        position = torch.tensor([represented.shape[1] - 1], device=values.device)
-        columns = self.encode(
-            None if covariates is None else covariates.newest(represented.shape[1])
-        )
-        features = self.features(represented, scale, position, columns)
-        return _Rows(features, represented, scale, position, columns)
-
-    def _after_newest(self, state: State, newest: _Rows) -> HeadValues:
+    def _after_newest(self, state: State, newest: Rows) -> HeadValues:
         said: HeadValues = self.head(self._inputs_at_newest(state, newest))
         return HeadValues(*(part.squeeze(1) for part in said))
 
-    def _inputs_at_newest(self, state: State, newest: _Rows) -> HeadInputs:
-        memory = recall(*state[-2:]) if self.head.slots else None
+    def _inputs_at_newest(self, state: State, newest: Rows) -> HeadInputs:
+        memory = recall(*state[-2:]) if self.slots else None
         return self._head_inputs(self._newest(state), newest, memory)
 
     def _head_inputs(
-        self, hidden: Tensor, at: _Rows, memory: tuple[Tensor, Tensor] | None
+        self, hidden: Tensor, at: Rows, memory: tuple[Tensor, Tensor] | None
     ) -> HeadInputs:
         positions, scale = at.positions, at.scale
         features = at.features if self.channels is None else self.channels.named(at.features)
