@@ -28,8 +28,8 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)  ## two processes of one thread each; what compares timings runs alone
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/speed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not speed"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m speed $$(grep -rlF pytest.mark.speed tests --include="test_*.py")
 
 ui: $(STAMP)  ## MLflow on the local store
 	$(BIN)/tsrnn ui

@@ -76,9 +76,13 @@ def test_a_forecast_follows_the_driver_that_is_known_in_advance(decoder):
     history, future = split(df)
     truth = df.merge(future, on=["unique_id", "ds"])["y"].to_numpy()
 
-    model = tiny(future_covariates=["driver"], max_steps=60, decoder=decoder, patience=None).fit(
-        history
-    )
+    model = tiny(
+        future_covariates=["driver"],
+        max_steps=200,
+        learning_rate=1e-2,
+        decoder=decoder,
+        patience=None,
+    ).fit(history)
     forecast = model.predict(future_df=future)["forecast"].to_numpy()
 
     assert np.abs(forecast - truth).mean() < 0.3 * np.abs(future["driver"] * 2).mean()

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 import tracemalloc
 
 import numpy as np
@@ -441,6 +442,26 @@ def test_importing_the_gate_loads_no_network_library():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.speed
+def test_a_million_rows_cost_a_few_times_factorize_and_copy():
+    names = np.repeat([f"series_{i:04d}" for i in range(1000)], 1000)
+    times = np.tile(pd.date_range("2024-01-01", periods=1000, freq="h").to_numpy(), 1000)
+    df = pd.DataFrame({"unique_id": names, "ds": times, "y": np.arange(1e6)})
+
+    def seconds(work):
+        return min(_timed(work) for _ in range(3))
+
+    plain = seconds(
+        lambda: (
+            pd.factorize(df["unique_id"]),
+            df["y"].to_numpy().copy(),
+            df["ds"].to_numpy().copy(),
+        )
+    )
+
+    assert seconds(lambda: read_panel(df)) < 12 * plain + 0.1
+
+
 def test_a_million_rows_pass_without_a_second_copy():
     names = pd.Categorical.from_codes(
         np.repeat(np.arange(1000), 1000), [f"s{i}" for i in range(1000)]
@@ -482,6 +503,12 @@ def test_a_stated_frequency_still_holds_at_predict():
         again, _ = read_panel(df, freq="h", like=kind, axis=panel.axis)
 
     np.testing.assert_array_equal(again.values, panel.values)
+
+
+def _timed(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 # ---- regularize --------------------------------------------------------------------------------
