@@ -373,8 +373,11 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_model(tmp_path):
         assert killer.stdin is not None
         assert killer.stdout is not None
         assert killer.stdout.readline() == "go\n"
-        for _ in range(KILLS):
-            killer.stdin.write(f"{draw.uniform(0.002, 0.05)}\n")
+        patience = 1  # a busy machine takes longer to begin a save, and to end one
+        while len(versions) < KILLS or not (left and max(versions)):
+            patience += len(versions) >= KILLS
+            assert patience < 10 * KILLS, "no kill landed inside a save, or none after one"
+            killer.stdin.write(f"{patience * draw.uniform(0.002, 0.05)}\n")
             killer.stdin.flush()
             assert int(killer.stdout.readline()) == signal.SIGKILL
             versions.append(is_whole(folder))
@@ -385,8 +388,6 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_model(tmp_path):
     assert is_whole(folder) == -1
     assert len(names(folder)) == 2, "the next save removes what the killed ones left"
     assert names(tmp_path) == ["model"]
-    assert max(versions) > 0
-    assert left > 0, "no kill landed inside a save"
 
 
 @pytest.mark.slow
