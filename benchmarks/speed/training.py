@@ -27,6 +27,7 @@ __all__ = ["scaling", "steps"]
 
 WINDOW, HORIZON, HIDDEN, BATCH = 64, 16, 64, 256
 STEPS = 16  # of a round
+STEPS_OF_TINY = 256  # the same where a step is so short that starting Lightning would weigh
 
 
 def steps(rounds: int) -> str:
@@ -88,6 +89,7 @@ def _step(
     loss_at: str = "every",
 ) -> list[float]:
     """Return the seconds of a step: of the bare loop, of the same with our kernels, of the library."""
+    count = STEPS if batch * window * hidden > 10_000 else STEPS_OF_TINY
     model = RNNForecaster(
         cell=cell,
         context_length=window,
@@ -95,7 +97,7 @@ def _step(
         hidden_size=hidden,
         batch_size=batch,
         loss_at=loss_at,
-        max_steps=STEPS,
+        max_steps=count,
     )
     panel, model.format_ = model._read(prices(200, 984))  # noqa: SLF001
     model.plan_, model.seed_ = plan_data(panel, HORIZON, model), 0
@@ -111,16 +113,16 @@ def _step(
         patch=plan.patch,
         at_end=loss_at == "last",
     )
-    how = replace(plan_training(model), check_every=STEPS)
+    how = replace(plan_training(model), check_every=count)
     rng = np.random.default_rng(0)
-    places = [sampler.places(batch, rng) for _ in range(STEPS)]
+    places = [sampler.places(batch, rng) for _ in range(count)]
     batches = [torch.from_numpy(sampler.gather(*each)[0]) for each in places]
 
     def library() -> None:
         fit_network(network, sampler, how, validate=None, notify=_ignore)
 
     works = [*_loops(network, batches), library]
-    return [seconds / STEPS for seconds in paired(works, rounds)]
+    return [seconds / count for seconds in paired(works, rounds)]
 
 
 def _loops(network: ForecastNetwork, batches: list[torch.Tensor]) -> list[Work]:
