@@ -15,6 +15,7 @@ from tests import reference
 from tests.nn.plans import plan as small_plan
 from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import ParameterError, TrainingError
+from tsrnn.learning import training
 from tsrnn.learning.loss import training_loss
 from tsrnn.learning.start import start_from_reference
 from tsrnn.learning.training import _TrainingModule, fit_network, make_optimizer
@@ -404,6 +405,20 @@ def train(plan, *, validate=None, values=None, notify=lambda *_: None):
     network = build()
     values = np.random.default_rng(0).normal(size=60).cumsum() if values is None else values
     return network, fit_network(network, sampler(values), plan, validate=validate, notify=notify)
+
+
+@pytest.mark.parametrize("truncated_bptt", [None, 4])
+def test_steps_given_to_lightning_together_are_the_steps_one_by_one(monkeypatch, truncated_bptt):
+    plan = replace(PLAN, max_steps=11, check_every=6, truncated_bptt=truncated_bptt)
+    ended = []
+    for together in (1, 4):
+        monkeypatch.setattr(training, "TOGETHER", together)
+        ended.append(train(plan, validate=lambda network: float(network.head.mixture.norm())))
+
+    (one, alone), (other, grouped) = ended
+    assert [entry["step"] for entry in alone.history] == [6, 11]
+    assert alone == grouped
+    assert all(torch.equal(v, other.state_dict()[k]) for k, v in one.state_dict().items())
 
 
 def test_a_score_that_is_known_before_training_is_not_computed_again():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,10 @@ TARGETS = 256  # of a window, about: a long horizon is forecast from some of its
 TARGETS_STEPWISE = (
     96  # the same where a decoder runs over the horizon: a step costs two or three direct ones
 )
+SMALL = (
+    250_000  # units (windows x recurrent steps x hidden) up to which Lightning's own cost is felt
+)
+TOGETHER = 8  # optimiser steps that it is then given at once
 
 Validate = Callable[[ForecastNetwork], float]
 Notify = Callable[[int, dict[str, float]], None]
@@ -92,7 +97,7 @@ def fit_network(
         As the user caused it; Lightning alone would turn it into SystemExit.
     """
     module = _TrainingModule(network, plan, validate, notify, first_score)
-    batches = _Batches(sampler, plan)
+    batches = _Batches(sampler, plan, together=_together(network, sampler, plan))
     epochs = max(1, math.ceil(plan.max_steps / plan.check_every))
     with quiet_lightning(), interruptible():
         settings = {
@@ -120,6 +125,13 @@ def fit_network(
     return TrainingResult(module.best_step, module.best_score, module.history)
 
 
+def _together(network: ForecastNetwork, sampler: WindowSampler, plan: TrainingPlan) -> int:
+    """Return how many batches Lightning is given as one."""
+    rows = sampler.context if plan.truncated_bptt is None else plan.truncated_bptt * sampler.patch
+    units = plan.batch_size * rows // sampler.patch * network.plan.encoder.hidden_size
+    return TOGETHER if units <= SMALL else 1
+
+
 def _check_settings(settings: dict[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer).parameters)
     unknown = sorted(str(name) for name in settings if name not in known)
@@ -133,10 +145,12 @@ def _check_settings(settings: dict[str, Any]) -> None:
 class _Batches:
     """Endless batches of windows in stretches of ``check_every``; each stretch is one Lightning epoch.
 
-    With ``truncated_bptt`` they are chunks of lanes, with a flag for each that begins anew.
+    With ``truncated_bptt`` they are chunks of lanes, with a flag for each that begins anew. Lightning is
+    given so many ``together`` as one of its batches; each of them is an optimiser step of its own.
     """
 
-    def __init__(self, sampler: WindowSampler, plan: TrainingPlan) -> None:
+    def __init__(self, sampler: WindowSampler, plan: TrainingPlan, *, together: int) -> None:
+        self.together = together
         self.sampler = sampler
         self.plan = plan
         self.crew = crew()
@@ -156,9 +170,13 @@ class _Batches:
             )
 
     def __len__(self) -> int:
-        return self.plan.check_every
+        return math.ceil(self.plan.check_every / self.together)
 
-    def __iter__(self) -> Iterator[_Batch]:
+    def __iter__(self) -> Iterator[list[_Batch]]:
+        batches = self._each()
+        return iter(lambda: list(itertools.islice(batches, self.together)), [])
+
+    def _each(self) -> Iterator[_Batch]:
         for _ in range(self.plan.check_every):
             fresh = np.empty(0, dtype=bool)
             if self.lanes is None:
@@ -205,6 +223,8 @@ class _TrainingModule(pl.LightningModule):
         self.step_generator = torch.Generator().manual_seed(plan.seed)
         self.teacher_generator = torch.Generator().manual_seed(own)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
+        self.trained: list[Tensor] = []
+        self.means: list[Tensor] = []
         self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
         self.stretch: list[
@@ -222,14 +242,23 @@ class _TrainingModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Score the weights that training begins with: they are a candidate, too."""
+        self.trained = list(self.network.parameters())  # walking through the modules takes time
+        self.means = list(self.averaged.parameters())
         self._score(self.averaged, known=self.first_score)
 
-    def training_step(self, batch: _Batch, batch_index: int) -> None:
-        """Take one optimiser step on one batch of windows."""
+    def training_step(self, batches: list[_Batch], batch_index: int) -> None:
+        """Take an optimiser step on each of some batches of windows."""
         del batch_index
-        if self.step >= self.plan.max_steps:
-            self.trainer.should_stop = True
-            return
+        for batch in batches:
+            if self.step >= self.plan.max_steps:
+                self.trainer.should_stop = True
+                return
+            self._take_step(batch)
+            if self.deadline is not None and self.crew.any(time.monotonic() > self.deadline):
+                self.trainer.should_stop = True
+                return
+
+    def _take_step(self, batch: _Batch) -> None:
         values, weights, covariates, fresh = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
@@ -252,7 +281,7 @@ class _TrainingModule(pl.LightningModule):
             )
         optimizer.zero_grad()
         loss.backward()
-        loss = self.crew.add_up(loss, network.parameters())
+        loss = self.crew.add_up(loss, self.trained)
         norm = self._clip()
         if not (math.isfinite(loss.item()) and math.isfinite(norm)):
             raise TrainingError(
@@ -264,8 +293,6 @@ class _TrainingModule(pl.LightningModule):
         self.step += 1
         self.stretch.append((loss.item(), norm))
         self._average()
-        if self.deadline is not None and self.crew.any(time.monotonic() > self.deadline):
-            self.trainer.should_stop = True
 
     def _teacher(self) -> Teacher:
         done = self.step / self.plan.max_steps
@@ -318,19 +345,16 @@ class _TrainingModule(pl.LightningModule):
 
     def _clip(self) -> float:
         """Clip the gradient by norm and by value; return its norm before."""
-        parameters = list(self.network.parameters())
         limit = math.inf if self.plan.gradient_clip is None else self.plan.gradient_clip
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, limit)
         if self.plan.gradient_clip_value is not None:
-            torch.nn.utils.clip_grad_value_(parameters, self.plan.gradient_clip_value)
+            torch.nn.utils.clip_grad_value_(self.trained, self.plan.gradient_clip_value)
         return float(norm)
 
     @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.plan.average, self.step / (self.step + 9))
-        averaged: list[Tensor] = list(self.averaged.parameters())
-        current: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)  # the public form goes one by one
+        torch._foreach_lerp_(self.means, self.trained, 1 - decay)  # the public form goes one by one
 
 
 def make_optimizer(network: ForecastNetwork, plan: TrainingPlan) -> torch.optim.Optimizer:
