@@ -226,7 +226,8 @@ def test_reading_two_million_rows_costs_few_copies_of_them():
 
 
 @pytest.mark.speed
-def test_five_hundred_cutoffs_cost_a_twentieth_of_five_hundred_calls():
+@pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
+def test_five_hundred_cutoffs_with_their_baselines_cost_a_fifth_of_as_many_calls():
     history = prices(1, 2000)
     model = fitted(history)
     pasts = [history[:end] for end in range(1000, 2000, 100)]
@@ -238,6 +239,6 @@ def test_five_hundred_cutoffs_cost_a_twentieth_of_five_hundred_calls():
     def backtest():
         model.backtest(history, n_windows=500, step=3, refit="never")
 
-    called, judged = paired([calls, backtest], 3)
+    called, judged = paired([calls, backtest], 2)
 
-    assert 50 * called > 5 * judged  # with its baselines; the forecasts alone are a hundredth
+    assert judged < 50 * called / 5
