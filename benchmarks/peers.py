@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,7 +37,8 @@ from tables import write_between
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parent / ".peers"
-GRACE = 300.0  # wall seconds to load and to forecast on a machine shared with others
+GRACE = 300.0  # processor seconds to load and to forecast
+HANGS = 50  # wall seconds a processor second, on a machine shared with others
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
@@ -126,7 +130,7 @@ def measure(
     -------
     dict
         ``limit``, the scores, and what the runner tells: seconds, versions, and ``cut`` if training was
-        stopped. Or the last line of the ``error``. Or ``timeout``, the wall seconds after which a
+        stopped. Or the last line of the ``error``. Or ``timeout``, the processor seconds after which a
         process that did not heed the limit was ended.
     """
     if not library.python.exists():
@@ -135,7 +139,7 @@ def measure(
         "model": model, "horizon": case.horizon, "freq": case.freq, "windows": case.windows,
         "seed": seed, "limit": limit, "smoke": smoke,
     }  # fmt: skip
-    patience = 3 * limit + GRACE
+    patience = math.ceil(3 * limit + GRACE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
@@ -148,20 +152,28 @@ def measure(
         except subprocess.TimeoutExpired:
             return {"timeout": patience}
         except subprocess.CalledProcessError as error:
+            if error.returncode == -signal.SIGXCPU:
+                return {"timeout": patience}
             return {"error": (error.stderr.strip().splitlines() or ["no message"])[-1]}
         except ValueError as error:
             return {"error": str(error)}
 
 
-def _run(library: Library, folder: Path, patience: float) -> None:
-    """Run a runner on one thread, with its stray files in the folder."""
+def _run(library: Library, folder: Path, patience: int) -> None:
+    """Run a runner on one thread for so many processor seconds, with its stray files in the folder."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (patience, patience + 5))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
     subprocess.run(
         [str(library.python), str(library.script), str(folder)],
         cwd=folder,
         env=os.environ | ONE_THREAD,
         capture_output=True,
         text=True,
-        timeout=patience,
+        timeout=HANGS * patience,
+        preexec_fn=limited,
         check=True,
     )
 
