@@ -39,7 +39,6 @@ def start_from_reference(
     batch = max(1, min(256, 4 * most // len(positions)))
     drawn, weights = sampler.gather(*sampler.places(batch, rng))
     values = torch.from_numpy(drawn)
-    positions = _enough(positions, values, plan.horizon, most, rng)
     represented, scale = network.view.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.view.relative_references(represented, scale, positions)
     rows = positions[:, None] + torch.arange(1, plan.horizon + 1, device=positions.device)
@@ -66,20 +65,6 @@ def start_from_reference(
         stays=stays,
     )
     network.output.calibrate(residual)
-
-
-def _enough(
-    positions: Tensor, values: Tensor, horizon: int, most: int, rng: np.random.Generator
-) -> Tensor:
-    """Return so many of the positions, drawn, that windows have about ``most`` of them with targets."""
-    observed = torch.nn.functional.pad((~values.isnan()).cumsum(1), (1, 0))
-    known = observed[:, positions + 1 + horizon] > observed[:, positions + 1]
-    count = int(known.sum())
-    needed = -(-len(positions) * most // max(count, 1))
-    if needed >= len(positions):
-        return positions
-    kept = np.sort(rng.choice(len(positions), needed, replace=False))
-    return positions[torch.from_numpy(kept)]
 
 
 @torch.no_grad()
