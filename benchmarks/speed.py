@@ -5,6 +5,7 @@
 
 - layers, long: training ``tsrnn.nn.kernels`` against ``torch.nn`` layers of the same size; windows of 256
   steps from fresh weights.
+- bf16: training with ``precision="bfloat16"`` against float32: layers, and the forecasts of a set.
 - steps, scaling: ``fit_network`` against a bare PyTorch loop of the same network with torch's layers;
   200 series, windows of 64 steps, 256 a batch, and other sizes.
 - reading, reading-scales: frames of 1e7 sorted rows and others, as multiples of copying their values to float32.
@@ -29,6 +30,7 @@ from speed.data import reading, reading_scales
 from speed.forecasts import backtests, forecasts
 from speed.layers import layers, long_windows
 from speed.libraries import libraries
+from speed.precision import bf16
 from speed.start import cold_forecast, start
 from speed.training import scaling, steps
 from tables import machine, write_between
@@ -36,6 +38,7 @@ from tables import machine, write_between
 PARTS: dict[str, Callable[[int], str]] = {
     "layers": layers,
     "long": long_windows,
+    "bf16": bf16,
     "steps": steps,
     "scaling": scaling,
     "reading": reading,

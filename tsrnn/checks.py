@@ -13,9 +13,10 @@ from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
 from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.memory import Memory
-from tsrnn.nn.cells import CELLS, fault_of_cell
+from tsrnn.nn.cells import CELLS, KERNEL_CELLS, fault_of_cell
 from tsrnn.nn.decoders import DECODERS, TEACHER_FORCING
 from tsrnn.nn.initial_state import INITIAL_STATES
+from tsrnn.nn.kernels.products import PRECISIONS, cpu_has_bfloat16
 from tsrnn.nn.outputs import OUTPUTS
 from tsrnn.nn.skips import SKIPS
 from tsrnn.parameters import check_flag, check_integer, check_option, check_real
@@ -72,6 +73,7 @@ def check_forecaster_parameters(forecaster: RNNForecaster) -> None:
         raise ParameterError(
             "device='cuda' needs a GPU that torch can use, and finds none. Use device='cpu'."
         )
+    _check_precision(f)
     check_option("missing", f.missing, ("mask",))
     for name in ("dropout", "recurrent_dropout"):
         check_real(name, getattr(f, name), low=0, high=1, closed="left")
@@ -137,6 +139,27 @@ def _check_stack(f: RNNForecaster) -> None:
         raise ParameterError(
             "bidirectional=True has read the whole window at its every step, so that loss_at='every' would teach "
             "it what it has read. Use loss_at='last', or leave it on 'auto'."
+        )
+
+
+def _check_precision(f: RNNForecaster) -> None:
+    check_option("precision", f.precision, tuple(PRECISIONS))
+    if f.precision == "float32":
+        return
+    if f.cell not in KERNEL_CELLS:
+        raise ParameterError(
+            f"precision={f.precision!r} is for cells whose products are written out: 'gru' and 'lstm'. "
+            f"Got cell={f.cell!r}. Use one of these, or precision='float32'."
+        )
+    if f.device != "cpu":
+        raise ParameterError(
+            f"precision={f.precision!r} is for training on the CPU. Got device={f.device!r}. Use device='cpu', or "
+            "precision='float32'."
+        )
+    if not cpu_has_bfloat16():
+        raise ParameterError(
+            f"precision={f.precision!r} needs a CPU with instructions for it (AMX, AVX512_BF16 or ARM's BF16), and "
+            "this one has none: training would be slower. Use precision='float32'."
         )
 
 

@@ -124,6 +124,11 @@ class RNNForecaster(Live):
         averaged. More are a little more accurate, and cost as many trainings.
     device : {"cpu", "cuda"}
         Where to train. Forecasts are computed on the CPU.
+    precision : {"float32", "bfloat16"}
+        What the matrix products of the encoder's "gru" or "lstm" layers round their operands to, in training on
+        the CPU; sums, states and weights stay float32, and so does reading. "bfloat16" is faster with 128 units
+        and more (see docs/benchmarks.md), at gradients that are off by a few thousandths. Refused on a CPU
+        without instructions for it: imitated, it is slower than float32 and no more accurate.
     batch_size : int
         Windows of one optimiser step.
     learning_rate : float
@@ -225,6 +230,7 @@ class RNNForecaster(Live):
         max_time: float | None = None,
         n_members: int = 1,
         device: str = "cpu",
+        precision: str = "float32",
         batch_size: int = 64,
         learning_rate: float = 2e-3,
         optimizer: str = "adamw",
@@ -275,6 +281,7 @@ class RNNForecaster(Live):
         self.max_time = max_time
         self.n_members = n_members
         self.device = device
+        self.precision = precision
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.optimizer = optimizer

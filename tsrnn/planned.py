@@ -41,6 +41,7 @@ def plan_network(forecaster: RNNForecaster, panel: Panel) -> NetworkPlan:
             initial_state=forecaster.initial_state,
             bidirectional=bool(forecaster.bidirectional),
             convolution=None if forecaster.convolution is None else int(forecaster.convolution),
+            precision=forecaster.precision,
         ),
         decoder=forecaster.decoder,
         context=plan.context,

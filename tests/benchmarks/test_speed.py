@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from speed import accuracy, libraries
+from speed import accuracy, libraries, precision
 from speed.data import frame
 from speed.forecasts import fitted
 from speed.pairs import paired, process, said_by
@@ -110,6 +110,27 @@ def test_the_airline_grows_with_its_year():
     years = y.reshape(12, 12)
     assert (np.diff(years.mean(1)) > 0).all()
     assert np.corrcoef(years[0], years[-1])[0, 1] > 0.8
+
+
+def test_layers_of_both_precisions_are_timed_and_compared(monkeypatch):
+    monkeypatch.setattr(precision, "UNITS", (4,))
+    monkeypatch.setattr(precision, "STEPS", 3)
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.delenv("TSRNN_DATA", raising=False)
+
+    text = precision.bf16(1)
+
+    rows = [line for line in text.splitlines() if " units |" in line]
+    off = [float(row.split("|")[-2].strip().removesuffix("%")) for row in rows]
+    assert len(rows) == 2
+    assert all(0 < each < 2 for each in off)
+    assert text.endswith("m3_monthly: not measured, TSRNN_DATA names no folder.")
+
+
+def test_a_cpu_without_bfloat16_is_not_measured(monkeypatch):
+    monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: False)
+
+    assert precision.bf16(1).startswith("Not measured")
 
 
 def test_every_part_has_its_place_in_the_docs():

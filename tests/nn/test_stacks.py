@@ -513,7 +513,7 @@ def test_a_plan_of_a_stack_survives_the_way_through_json():
 def test_a_plan_of_before_stacks_is_read_as_the_default():
     values = plan().to_dict()
     new = ("skip", "dilations", "recurrent_dropout", "initial_state", "bidirectional")
-    for name in (*new, "convolution"):
+    for name in (*new, "convolution", "precision"):
         del values["encoder"][name]
     del values["loss_at"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -60,9 +61,10 @@ class RecurrentEncoder(nn.Module):
             self.convolution = CausalConvolution(input_size, hidden, kernel=plan.convolution)
             width = hidden
         widths = [width] + [plan.output_size] * (plan.num_layers - 1)
-        self.layers = nn.ModuleList(make_layer(plan.cell, w, hidden, custom_cells) for w in widths)
+        make = partial(make_layer, plan.cell, precision=plan.precision)
+        self.layers = nn.ModuleList(make(w, hidden, custom_cells) for w in widths)
         self.backward_layers = nn.ModuleList(
-            make_layer(plan.cell, w, hidden, custom_cells) for w in widths if plan.bidirectional
+            make(w, hidden, custom_cells) for w in widths if plan.bidirectional
         )
         self.skips = nn.ModuleList(
             make_skip(plan.skip if plan.skips_layer(i) else "none", plan.output_size)

@@ -39,6 +39,8 @@ class EncoderPlan:
         Read windows of the past in both directions.
     convolution : int, optional
         Steps whose inputs are seen together; see :mod:`tsrnn.nn.convolution`.
+    precision : {"float32", "bfloat16"}
+        What the layers' matrix products round their operands to, in training.
     """
 
     cell: str
@@ -51,6 +53,7 @@ class EncoderPlan:
     initial_state: str = "zero"
     bidirectional: bool = False
     convolution: int | None = None
+    precision: str = "float32"
 
     @property
     def output_size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tsrnn.nn.cells.catalogue import CELLS, fault_of_cell, make_layer
+from tsrnn.nn.cells.catalogue import CELLS, KERNEL_CELLS, fault_of_cell, make_layer
 from tsrnn.nn.cells.contract import Cell, State
 
-__all__ = ["CELLS", "Cell", "State", "fault_of_cell", "make_layer"]
+__all__ = ["CELLS", "KERNEL_CELLS", "Cell", "State", "fault_of_cell", "make_layer"]

@@ -15,7 +15,7 @@ from tsrnn.nn.cells.native import GRU, LSTM, RNN, ReLURNN
 from tsrnn.nn.cells.slstm import SLSTM
 from tsrnn.nn.cells.window import WindowMLP
 
-__all__ = ["CELLS", "fault_of_cell", "make_layer"]
+__all__ = ["CELLS", "KERNEL_CELLS", "fault_of_cell", "make_layer"]
 
 CELLS: Mapping[str, type[Cell]] = {
     "gru": GRU,
@@ -31,6 +31,7 @@ CELLS: Mapping[str, type[Cell]] = {
     "slstm": SLSTM,
     "mlp": WindowMLP,
 }
+KERNEL_CELLS: Mapping[str, type[GRU | LSTM]] = {"gru": GRU, "lstm": LSTM}  # trained through kernels
 
 
 def make_layer(
@@ -38,6 +39,8 @@ def make_layer(
     input_size: int,
     hidden_size: int,
     custom_cells: Mapping[str, type[Cell]] | None = None,
+    *,
+    precision: str = "float32",
 ) -> Cell:
     """Return a recurrent layer: a cell that reads (batch, step, input) and returns (batch, step, hidden).
 
@@ -48,7 +51,11 @@ def make_layer(
     input_size, hidden_size : int
     custom_cells : mapping of str to type, optional
         Cells of the user's own, by name.
+    precision : {"float32", "bfloat16"}
+        Of matrix products in training; "bfloat16" for ``KERNEL_CELLS`` alone.
     """
+    if precision != "float32":
+        return KERNEL_CELLS[cell](input_size, hidden_size, precision=precision)
     return {**CELLS, **(custom_cells or {})}[cell](input_size, hidden_size)
 
 

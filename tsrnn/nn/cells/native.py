@@ -74,9 +74,9 @@ class LSTM(_Native):
 
     parts: ClassVar[tuple[str, ...]] = ("h", "c")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, precision: str = "float32") -> None:
         super().__init__(input_size, hidden_size)
-        self.rnn = kernels.LSTM(input_size, hidden_size)
+        self.rnn = kernels.LSTM(input_size, hidden_size, precision=precision)
 
     def step(self, projected: Tensor, state: State) -> State:
         """Return the state after one step."""
@@ -107,9 +107,9 @@ class GRU(_Native):
     h' = (1 - z) n + z h.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, precision: str = "float32") -> None:
         super().__init__(input_size, hidden_size)
-        self.rnn = kernels.GRU(input_size, hidden_size)
+        self.rnn = kernels.GRU(input_size, hidden_size, precision=precision)
 
     def step(self, projected: Tensor, state: State) -> State:
         """Return the state after one step."""

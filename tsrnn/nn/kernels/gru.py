@@ -16,11 +16,18 @@ from tsrnn.nn.kernels.blocks import (
     tanh_backward,
     views,
 )
+from tsrnn.nn.kernels.products import add_product_, product, product_
 
 __all__ = ["gru", "read_gru"]
 
 
-def gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
+def gru(
+    x: Tensor,
+    start: Tensor,
+    weight: Tensor,
+    new_weight: Tensor,
+    operands: torch.dtype | None = None,
+) -> Tensor:
     """Return the state after every step, shape (step, hidden, batch).
 
     With ``s = [h, x, 1]``: ``r, z, q = weight s`` (r and z through the sigmoid),
@@ -35,8 +42,11 @@ def gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
     weight : Tensor of shape (3 * hidden, hidden + feature + 1)
         Zero where q would read x.
     new_weight : Tensor of shape (hidden, feature + 1)
+    operands : torch.dtype, optional
+        What the operands of matrix products are rounded to; states and sums keep the dtype of x.
     """
-    states: Tensor = _GRU.apply(x, start, weight, new_weight)  # type: ignore[no-untyped-call]
+    operands = operands or x.dtype
+    states: Tensor = _GRU.apply(x, start, weight, new_weight, operands)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -61,17 +71,26 @@ def read_gru(x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Te
 
 class _GRU(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, start: Tensor, weight: Tensor, new_weight: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        start: Tensor,
+        weight: Tensor,
+        new_weight: Tensor,
+        operands: torch.dtype,
+    ) -> Tensor:
         rows, size = read_rows(x, start), len(start)
         inner = x.new_empty(len(x), 4 * size, x.shape[2])  # r, z, q, n
         rzq, rz, r, z, q, n = views(inner, size, (0, 3), (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
         row, h = rows.unbind(), rows[:, :size].unbind()
-        for t, fresh in enumerate(torch.matmul(2 * new_weight, rows[:-1, size:]).unbind()):
-            torch.mm(weight, row[t], out=rzq[t])
+        rounded, doubled = weight.to(operands), (2 * new_weight).to(operands)
+        for t, fresh in enumerate(product(doubled, rows[:-1, size:]).unbind()):
+            product_(rzq[t], rounded, row[t])
             rz[t].sigmoid_()
             halved_tanh_(torch.addcmul(fresh, r[t], q[t], value=2, out=n[t]))
             torch.lerp(n[t], h[t], z[t], out=h[t + 1])
         ctx.save_for_backward(rows, inner, weight, new_weight)
+        ctx.operands = operands
         return rows[1:, :size]
 
     @staticmethod
@@ -79,13 +98,13 @@ class _GRU(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, inner, weight, new_weight = ctx.saved_tensors
         steps, size, batch = grad.shape
-        needs_x = ctx.needs_input_grad[0]
+        needs_x, operands = ctx.needs_input_grad[0], ctx.operands
         rz, r, z, q, n = views(inner, size, (0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
         h, row = rows[:, :size].unbind(), rows.transpose(1, 2).unbind()
         grad_weight = torch.zeros_like(weight)
         of_new = grad.new_empty(steps, size, batch)
         of_x = grad.new_empty(steps, rows.shape[1] - size - 1, batch) if needs_x else None
-        read = (weight[:, :-1] if needs_x else weight[:, :size]).t().contiguous()
+        read = (weight[:, :-1] if needs_x else weight[:, :size]).t().contiguous().to(operands)
         of_row = grad.new_empty(len(read), batch)
         carried = of_row[:size].zero_()
         of_rzq, of_gates = grad.new_empty(3 * size, batch), grad.new_empty(2 * size, batch)
@@ -108,13 +127,14 @@ class _GRU(Function):
             torch.mul(fresh, q[t], out=of_r)
             torch.mul(fresh, r[t], out=of_q)
             sigmoid_backward(of_gates, rz[t], grad_input=of_rz)
-            grad_weight.addmm_(of_rzq, row[t])
-            torch.mm(read, of_rzq, out=of_row)
+            rounded = of_rzq.to(operands)
+            add_product_(grad_weight, rounded, row[t])
+            product_(of_row, read, rounded)
             carried.add_(kept)
             if of_x is not None:
                 of_x[t] = of_row[size:]
         grad_weight[2 * size :, size:-1] = 0
-        grad_new = torch.bmm(of_new, rows[:-1, size:].transpose(1, 2)).sum(0)
+        grad_new = product(of_new.to(operands), rows[:-1, size:].transpose(1, 2)).sum(0)
         if of_x is not None:
-            of_x += torch.matmul(new_weight[:, :-1].t(), of_new)
-        return of_x, carried, grad_weight, grad_new
+            of_x += product(new_weight[:, :-1].t().to(operands), of_new)
+        return of_x, carried, grad_weight, grad_new, None

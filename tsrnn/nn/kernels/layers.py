@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tsrnn.nn.kernels.gru import gru, read_gru
 from tsrnn.nn.kernels.lstm import lstm
+from tsrnn.nn.kernels.products import PRECISIONS
 
 __all__ = ["GRU", "LSTM"]
 
@@ -18,11 +19,13 @@ class GRU(nn.GRU):
     """``torch.nn.GRU`` of one layer, batch first: same parameters, same values, faster on a CPU.
 
     The kernels run where gradients are wanted in training mode, and where many sequences are read without;
-    elsewhere torch's own does.
+    elsewhere torch's own does. With ``precision="bfloat16"`` products round their operands where gradients
+    are wanted; reading does not.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, precision: str = "float32") -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
+        self.precision = precision
 
     def forward(  # type: ignore[override]  # packed sequences are not read
         self, x: Tensor, hx: Tensor | None = None
@@ -32,13 +35,14 @@ class GRU(nn.GRU):
         if not trains and not _reads_here(x):
             said: tuple[Tensor, Tensor] = super().forward(x, hx)
             return said
-        size, kernel = self.hidden_size, gru if trains else read_gru
+        size = self.hidden_size
         start = x.new_zeros(size, len(x)) if hx is None else hx[0].t()
         read, recurrent, bias, inner = _parameters(self)
         read = torch.cat([read, bias], 1)
         blind = torch.cat([read[: 2 * size], torch.zeros_like(read[2 * size :])])  # q reads no x
         weight = torch.cat([recurrent, blind[:, :-1], blind[:, -1:] + inner], 1)
-        states = kernel(x.permute(1, 2, 0), start, weight, read[2 * size :])
+        arguments = x.permute(1, 2, 0), start, weight, read[2 * size :]
+        states = gru(*arguments, PRECISIONS[self.precision]) if trains else read_gru(*arguments)
         return states.permute(2, 0, 1), states[-1].t().unsqueeze(0)
 
 
@@ -46,16 +50,19 @@ class LSTM(nn.LSTM):
     """``torch.nn.LSTM`` of one layer, batch first: same parameters, same values, faster to train on a CPU.
 
     The kernel runs where gradients are wanted in training mode and the batch and its sequences are large enough.
+    With ``precision="bfloat16"`` it runs for small ones, too, and its products round their operands.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, precision: str = "float32") -> None:
         super().__init__(input_size, hidden_size, batch_first=True)
+        self.precision = precision
 
     def forward(  # type: ignore[override]  # packed sequences are not read
         self, x: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Read (batch, step, feature); return (batch, step, hidden) and the state, twice (1, batch, hidden)."""
-        small = x.shape[0] * x.shape[1] * self.hidden_size < LSTM_PAYS
+        operands = PRECISIONS[self.precision]
+        small = operands is None and x.shape[0] * x.shape[1] * self.hidden_size < LSTM_PAYS
         if small or not _trains_here(self, x):
             said: tuple[Tensor, tuple[Tensor, Tensor]] = super().forward(x, hx)
             return said
@@ -64,7 +71,8 @@ class LSTM(nn.LSTM):
         read, recurrent, bias, inner = _parameters(self)
         weight = torch.cat([recurrent, read, bias + inner], 1)
         take, keep, fresh, show = weight.chunk(4)
-        states, cell = lstm(x.permute(1, 2, 0), start, torch.cat([take, keep, show, fresh]))
+        weight = torch.cat([take, keep, show, fresh])
+        states, cell = lstm(x.permute(1, 2, 0), start, weight, operands)
         return states.permute(2, 0, 1), (states[-1].t().unsqueeze(0), cell.t().unsqueeze(0))
 
 
