@@ -7,18 +7,22 @@ from torch import Tensor, nn
 
 from tsrnn.nn.kernels.gru import gru, read_gru
 from tsrnn.nn.kernels.lstm import lstm
+from tsrnn.nn.kernels.single import read_one_gru
 
 __all__ = ["GRU", "LSTM"]
 
-READING_PAYS = (32, 8)  # sequences and steps from which torch's own GRU is slower to read
+READING_PAYS = (
+    32,
+    8,
+)  # sequences and steps from which torch's own GRU is slower to read; a single one likewise
 LSTM_PAYS = 640_000  # batch * steps * hidden from which torch's own LSTM maps its memory anew
 
 
 class GRU(nn.GRU):
     """``torch.nn.GRU`` of one layer, batch first: same parameters, same values, faster on a CPU.
 
-    The kernels run where gradients are wanted in training mode, and where many sequences are read without;
-    elsewhere torch's own does.
+    The kernels run where gradients are wanted in training mode, and where many sequences or a single one are
+    read without; elsewhere torch's own does.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -28,6 +32,8 @@ class GRU(nn.GRU):
         self, x: Tensor, hx: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Read (batch, step, feature); return (batch, step, hidden) and the state (1, batch, hidden)."""
+        if _reads_one_here(x):
+            return self._read_one(x[0], hx)
         trains = _trains_here(self, x)
         if not trains and not _reads_here(x):
             said: tuple[Tensor, Tensor] = super().forward(x, hx)
@@ -40,6 +46,12 @@ class GRU(nn.GRU):
         weight = torch.cat([recurrent, blind[:, :-1], blind[:, -1:] + inner], 1)
         states = kernel(x.permute(1, 2, 0), start, weight, read[2 * size :])
         return states.permute(2, 0, 1), states[-1].t().unsqueeze(0)
+
+    def _read_one(self, x: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
+        start = x.new_zeros(self.hidden_size) if hx is None else hx[0, 0]
+        biases = torch.stack([self.bias_ih_l0, self.bias_hh_l0])
+        states = read_one_gru(x, start, self.weight_ih_l0, self.weight_hh_l0, biases)
+        return states.unsqueeze(0), states[-1:].unsqueeze(0)
 
 
 class LSTM(nn.LSTM):
@@ -75,6 +87,11 @@ def _trains_here(layer: nn.Module, x: Tensor) -> bool:
 def _reads_here(x: Tensor) -> bool:
     many = len(x) >= READING_PAYS[0] and x.shape[1] >= READING_PAYS[1]
     return many and not torch.is_grad_enabled() and x.device.type == "cpu"
+
+
+def _reads_one_here(x: Tensor) -> bool:
+    one = len(x) == 1 and x.shape[1] >= READING_PAYS[1]
+    return one and not torch.is_grad_enabled() and x.device.type == "cpu"
 
 
 def _parameters(layer: nn.Module) -> list[Tensor]:
