@@ -11,10 +11,7 @@ from tsrnn.nn.kernels.single import read_one_gru
 
 __all__ = ["GRU", "LSTM"]
 
-READING_PAYS = (
-    32,
-    8,
-)  # sequences and steps from which torch's own GRU is slower to read; a single one likewise
+READING_PAYS = (32, 8)  # sequences (or one) and steps from which torch's own GRU is slower to read
 LSTM_PAYS = 640_000  # batch * steps * hidden from which torch's own LSTM maps its memory anew
 
 
