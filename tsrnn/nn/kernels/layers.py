@@ -46,8 +46,8 @@ class GRU(nn.GRU):
 
     def _read_one(self, x: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
         start = x.new_zeros(self.hidden_size) if hx is None else hx[0, 0]
-        biases = torch.stack([self.bias_ih_l0, self.bias_hh_l0])
-        states = read_one_gru(x, start, self.weight_ih_l0, self.weight_hh_l0, biases)
+        read, recurrent, *biases = _parameters(self)
+        states = read_one_gru(x, start, read, recurrent, torch.cat(biases, 1).t())
         return states.unsqueeze(0), states[-1:].unsqueeze(0)
 
 
