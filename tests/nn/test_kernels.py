@@ -111,6 +111,20 @@ def test_many_sequences_are_read_to_the_states_that_torch_reads_them_to(carried,
     assert torch.equal(x, given)
 
 
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_single_sequence_is_read_to_the_states_that_torch_reads_it_to(carried, monkeypatch):
+    ours, torchs = twins(GRU, nn.GRU)
+    x = torch.randn(1, 9, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    before = state(ours, batch=1).detach() if carried else None
+    with torch.no_grad():
+        wanted = torchs(x, before)
+        monkeypatch.setattr(nn.GRU, "forward", None)
+        found = ours(x, before)
+
+    for mine, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
+
+
 def test_small_lstms_are_left_to_torch(monkeypatch):
     monkeypatch.setattr("tsrnn.nn.kernels.layers.LSTM_PAYS", 640_000)
     monkeypatch.setattr("tsrnn.nn.kernels.layers.lstm", None)

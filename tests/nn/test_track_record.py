@@ -120,3 +120,21 @@ def test_the_forecast_is_learned_by_its_share_and_follows_the_record_by_the_rest
     followed = (torch.softmax(-3 * record, -1).unsqueeze(-1) * references).sum(-2)
     expected = share * references.mean(-2) + (1 - share) * followed
     torch.testing.assert_close(said.location, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seasons", [(1,), (4,)])
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+def test_references_and_record_of_one_place_are_those_computed_apart(seasons, missing):
+    made = ForecastNetwork.build(plan(seasons=seasons), torch.Generator().manual_seed(0))
+    values = rows(2, made.plan.look_back + 12)
+    values[torch.rand(values.shape, generator=torch.Generator().manual_seed(1)) < missing] = (
+        torch.nan
+    )
+    represented, scale = made.view.represent(values)
+    newest = torch.tensor([values.shape[1] - 1])
+
+    references, record = made.view.references_and_record(represented, scale, newest)
+
+    apart = made.view.relative_references(represented, scale, newest)
+    torch.testing.assert_close(references, apart)
+    torch.testing.assert_close(record, made.view.track_record(represented, scale, newest))

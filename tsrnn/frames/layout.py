@@ -13,6 +13,7 @@ from tsrnn.exceptions import DataError
 
 __all__ = ["Layout", "distinct_ids", "lay_out"]
 
+FEW = 4096  # rows of text up to which telling all apart is faster than comparing neighbours first
 BLOCK = 32_768  # rows compared at a time: they stay in the processor's cache
 
 
@@ -164,7 +165,12 @@ def distinct_ids(ids: pd.Series, name: str) -> tuple[pd.Index, np.ndarray]:
 
 def _runs(ids: pd.Series, name: str) -> tuple[pd.Index, np.ndarray, np.ndarray]:
     """Return the distinct ids, the first row of each run of equal ids, and the code of each run."""
-    missing = ids.isna().to_numpy()
+    if len(ids) <= FEW and isinstance(ids.dtype, pd.StringDtype):
+        codes, texts = pd.factorize(ids.array)
+        if codes.min(initial=0) == 0:  # -1: missing
+            starts = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
+            return pd.Index(texts), starts, codes[starts]
+    missing = np.asarray(ids.array.isna())
     if missing.any():
         raise DataError(
             f"Every row needs an id in {name}. Got {int(missing.sum())} rows without one, the first at position "

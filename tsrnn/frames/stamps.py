@@ -62,7 +62,7 @@ def read_stamps(column: pd.Series, name: str) -> Stamps:
     DataError
         A time is missing, mixed in kind, or would not be read exactly.
     """
-    missing = column.isna().to_numpy()
+    missing = np.asarray(column.array.isna())
     if missing.any():
         row = int(missing.argmax())
         raise DataError(
@@ -89,7 +89,7 @@ def read_stamps(column: pd.Series, name: str) -> Stamps:
                 else (_read_datetimes(pd.DatetimeIndex(column), name))
             )
         return _read_datetimes(
-            pd.DatetimeIndex(column), name, written="native" if native else str(dtype)
+            pd.DatetimeIndex(column.array), name, written="native" if native else str(dtype)
         )
     if pd.api.types.is_float_dtype(dtype):
         raise _refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -63,9 +64,8 @@ def open_table(df: Any) -> Table:
     library = type(df).__module__.split(".")[0]
     if isinstance(df, pd.DataFrame):
         _check_names(df)
-        return Table(
-            "pandas", df, {name: _pandas_kind(df[name].dtype, df[name]) for name in df.columns}
-        )
+        kinds = {name: _pandas_kind(df, name, dtype) for name, dtype in df.dtypes.items()}
+        return Table("pandas", df, kinds)
     if library == "polars":
         if type(df).__name__ == "LazyFrame":
             raise DataError(
@@ -98,25 +98,21 @@ def _check_names(df: pd.DataFrame) -> None:
             f"Columns must have one level of names. Got {df.columns.nlevels} levels, such as {first!r}. "
             "Pick one variable with df['Close'], say (a wide frame, one column per series), or make it long with df.stack()."
         )
-    repeated = df.columns[df.columns.duplicated()].unique().tolist()
-    if repeated:
+    if not df.columns.is_unique:
+        repeated = df.columns[df.columns.duplicated()].unique().tolist()
         raise DataError(
             f"Columns must have different names. Got {repeated} more than once. "
             "Keep the first ones with df.loc[:, ~df.columns.duplicated()], or rename them."
         )
 
 
-def _pandas_kind(dtype: Any, column: pd.Series) -> Kind:
-    if is_time_like(dtype):
-        return "time"
-    if is_number_like(dtype):
-        return "integer" if pd.api.types.is_integer_dtype(dtype) else "number"
-    if isinstance(dtype, pd.CategoricalDtype) or (
-        pd.api.types.is_string_dtype(dtype) and not pd.api.types.is_object_dtype(dtype)
-    ):
+def _pandas_kind(df: pd.DataFrame, name: Any, dtype: Any) -> Kind:
+    if isinstance(dtype, pd.CategoricalDtype):
         return "text"
-    if not pd.api.types.is_object_dtype(dtype):
-        return "other"
+    kind = _kind_of_type(dtype)
+    if kind is not None:
+        return kind
+    column = df[name]
     # objects: judged by the first that is there
     position = column.first_valid_index() if column.index.is_unique else None
     value = (
@@ -125,6 +121,18 @@ def _pandas_kind(dtype: Any, column: pd.Series) -> Kind:
         else next((v for v in column if not pd.isna(v)), None)
     )
     return _object_kind(value)
+
+
+@lru_cache(maxsize=64)
+def _kind_of_type(dtype: Any) -> Kind | None:
+    """Return the kind of a column of this type; None for objects, which may be of any."""
+    if is_time_like(dtype):
+        return "time"
+    if is_number_like(dtype):
+        return "integer" if pd.api.types.is_integer_dtype(dtype) else "number"
+    if pd.api.types.is_object_dtype(dtype):
+        return None
+    return "text" if pd.api.types.is_string_dtype(dtype) else "other"
 
 
 def _object_kind(value: Any) -> Kind:

@@ -322,10 +322,15 @@ class ForecastNetwork(ReadingNetwork):
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self.view.relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
+        record = None
+        if self.head.share >= 1:
+            references = self.view.relative_references(at.represented, scale, positions)
+        else:
+            references, record = self.view.references_and_record(at.represented, scale, positions)
         inputs = HeadInputs(
             hidden,
             features,
-            self.view.relative_references(at.represented, scale, positions),
+            references,
             torch.stack([last.clamp(-FARTHEST, FARTHEST), observed.to(last.dtype)], -1),
             anchor,
             unit,
@@ -333,9 +338,7 @@ class ForecastNetwork(ReadingNetwork):
             response,
             *(memory or ()),
         )
-        if self.head.share >= 1:
-            return inputs
-        return inputs._replace(record=self.view.track_record(at.represented, scale, positions))
+        return inputs if record is None else inputs._replace(record=record)
 
     def quantiles(
         self, head: HeadValues, probability: Tensor, *, step: int | None = None

@@ -207,8 +207,8 @@ def _recent_mean(scale: CausalScale, positions: Tensor, season: int) -> Tensor:
     """Mean of the last season, or of the last few values where there is no season."""
     if season > 1:
         return scale.mean[:, positions]
-    recent = torch.stack([_take(scale.last, positions - back) for back in range(SHORT_MEAN)])
-    return recent.nanmean(0)
+    back = torch.arange(SHORT_MEAN, device=positions.device)
+    return _take(scale.last, positions - back[:, None]).nanmean(1)
 
 
 def _smooth(scale: CausalScale, positions: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from tsrnn.nn.reference import reference_forecasts
 from tsrnn.nn.scaling import CausalScale
 
-__all__ = ["REMEMBERED", "track_record"]
+__all__ = ["REMEMBERED", "record_of", "remembered_origins", "track_record"]
 
 REMEMBERED = 32  # errors that a record is made of, each counting FADING times the next
 FADING = 0.9
@@ -45,9 +45,19 @@ def track_record(
     -------
     Tensor of shape (batch, position, reference), float32
     """
-    back = torch.arange(1, REMEMBERED + 1, device=values.device)
-    origins = torch.unique(positions[:, None] - back)
+    origins = remembered_origins(positions)
     said = reference_forecasts(values, scale, origins, horizon=1, seasons=seasons, window=window)
+    return record_of(said, values, origins, positions)
+
+
+def remembered_origins(positions: Tensor) -> Tensor:
+    """Return the steps before these positions of which a track record is made, ascending, each once."""
+    before = positions[:, None] + torch.arange(-REMEMBERED, 0, device=positions.device)
+    return before[0] if len(positions) == 1 else torch.unique(before)
+
+
+def record_of(said: list[Tensor], values: Tensor, origins: Tensor, positions: Tensor) -> Tensor:
+    """Return :func:`track_record` from what each reference said at ``origins``, (batch, origin, 1)."""
     error = (torch.cat(said, -1) - values[:, origins + 1].unsqueeze(-1)).abs()
     seen = (~error[..., :1].isnan()).to(error.dtype)
     age = positions[:, None] - 1 - origins

@@ -18,11 +18,14 @@ from tsrnn.nn.scaling import (
     restore,
     safe_ratio,
 )
-from tsrnn.nn.track_record import track_record
+from tsrnn.nn.track_record import record_of, remembered_origins, track_record
 
 __all__ = ["FARTHEST", "View"]
 
 FARTHEST = 1e4  # units of the scale: a reference forecast farther away says no more
+SAID_AT_ONCE = (
+    1024  # values of a batch up to which forecasts are computed with those that the record asks for
+)
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,32 @@ class View:
 
     def relative_references(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
         """Return the reference forecasts, relative, shape (batch, position, reference, horizon)."""
+        return self._relative(self._said(values, scale, positions), scale, positions)
+
+    def references_and_record(
+        self, values: Tensor, scale: CausalScale, positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return :meth:`relative_references` and :meth:`track_record`, of a few values in one computation."""
+        if len(positions) > 1 or len(values) * self.plan.horizon > SAID_AT_ONCE:
+            record = self.track_record(values, scale, positions)
+            return self.relative_references(values, scale, positions), record
+        origins = remembered_origins(positions)
+        said = self._said(values, scale, torch.cat([origins, positions]))
+        before = [forecast[:, :-1, :1] for forecast in said]
+        newest = [forecast[:, -1:] for forecast in said]
+        record = record_of(before, values, origins, positions)
+        return self._relative(newest, scale, positions), record
+
+    def _said(self, values: Tensor, scale: CausalScale, positions: Tensor) -> list[Tensor]:
         plan = self.plan
-        said = reference_forecasts(
+        return reference_forecasts(
             values, scale, positions, horizon=plan.horizon, seasons=plan.seasons, window=plan.window
         )
+
+    def _relative(self, said: list[Tensor], scale: CausalScale, positions: Tensor) -> Tensor:
         anchor, unit = scale.anchor[:, positions, None], scale.scale[:, positions, None]
         share = safe_ratio(torch.ones_like(unit), unit)
-        moves = [relative_move(forecast - anchor, log=plan.log) for forecast in said]
+        moves = [relative_move(forecast - anchor, log=self.plan.log) for forecast in said]
         relative = torch.stack([move.mul_(share).float() for move in moves], -2)
         return relative.clamp_(-FARTHEST, FARTHEST).nan_to_num_(0.0)
 

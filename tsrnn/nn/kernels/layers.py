@@ -8,19 +8,20 @@ from torch import Tensor, nn
 from tsrnn.nn.kernels.gru import gru, read_gru
 from tsrnn.nn.kernels.lstm import lstm
 from tsrnn.nn.kernels.products import PRECISIONS
+from tsrnn.nn.kernels.single import read_one_gru
 
 __all__ = ["GRU", "LSTM"]
 
-READING_PAYS = (32, 8)  # sequences and steps from which torch's own GRU is slower to read
+READING_PAYS = (32, 8)  # sequences (or one) and steps from which torch's own GRU is slower to read
 LSTM_PAYS = 640_000  # batch * steps * hidden from which torch's own LSTM maps its memory anew
 
 
 class GRU(nn.GRU):
     """``torch.nn.GRU`` of one layer, batch first: same parameters, same values, faster on a CPU.
 
-    The kernels run where gradients are wanted in training mode, and where many sequences are read without;
-    elsewhere torch's own does. With ``precision="bfloat16"`` products round their operands where gradients
-    are wanted; reading does not.
+    The kernels run where gradients are wanted in training mode, and where many sequences or a single one are
+    read without; elsewhere torch's own does. With ``precision="bfloat16"`` products round their operands where
+    gradients are wanted; reading does not.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, precision: str = "float32") -> None:
@@ -31,6 +32,8 @@ class GRU(nn.GRU):
         self, x: Tensor, hx: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Read (batch, step, feature); return (batch, step, hidden) and the state (1, batch, hidden)."""
+        if _reads_one_here(x):
+            return self._read_one(x[0], hx)
         trains = _trains_here(self, x)
         if not trains and not _reads_here(x):
             said: tuple[Tensor, Tensor] = super().forward(x, hx)
@@ -44,6 +47,12 @@ class GRU(nn.GRU):
         arguments = x.permute(1, 2, 0), start, weight, read[2 * size :]
         states = gru(*arguments, PRECISIONS[self.precision]) if trains else read_gru(*arguments)
         return states.permute(2, 0, 1), states[-1].t().unsqueeze(0)
+
+    def _read_one(self, x: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
+        start = x.new_zeros(self.hidden_size) if hx is None else hx[0, 0]
+        read, recurrent, *biases = _parameters(self)
+        states = read_one_gru(x, start, read, recurrent, torch.cat(biases, 1).t())
+        return states.unsqueeze(0), states[-1:].unsqueeze(0)
 
 
 class LSTM(nn.LSTM):
@@ -83,6 +92,11 @@ def _trains_here(layer: nn.Module, x: Tensor) -> bool:
 def _reads_here(x: Tensor) -> bool:
     many = len(x) >= READING_PAYS[0] and x.shape[1] >= READING_PAYS[1]
     return many and not torch.is_grad_enabled() and x.device.type == "cpu"
+
+
+def _reads_one_here(x: Tensor) -> bool:
+    one = len(x) == 1 and x.shape[1] >= READING_PAYS[1]
+    return one and not torch.is_grad_enabled() and x.device.type == "cpu"
 
 
 def _parameters(layer: nn.Module) -> list[Tensor]:
