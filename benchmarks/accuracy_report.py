@@ -94,7 +94,7 @@ def _met(value: float, must: float | None, aim: float | None) -> str:
         return "–"
     if aim is not None and value <= aim:
         return "aim"
-    return "yes" if value <= must else "**no**"
+    return "yes" if round(value, 3) <= must else "**no**"
 
 
 def _all_scores(records: Records) -> str:

@@ -27,7 +27,7 @@ START = 60
 def fit(frame, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        steps = 4 if "n_members" in settings else 1  # members of which nothing is kept are one
+        steps = 20 if "n_members" in settings else 1  # members of which nothing is kept are one
         small = {"max_steps": steps, "hidden_size": 4, "context_length": 24, **settings}
         model = fit_tiny(frame, **small)
     assert len(model.network_.members) == settings.get("n_members", 1)
