@@ -119,19 +119,6 @@ def test_a_walk_is_left_to_the_last_value_and_the_summary_says_so(tmp_path):
     assert "no mixture of them" not in weekly.summary()
 
 
-def test_spreads_where_the_last_value_stands_are_those_of_its_own_errors():
-    network = fresh()
-    walk = np.random.default_rng(0).normal(size=3000).cumsum()
-
-    start_from_reference(network, sampler(walk), np.random.default_rng(0), stays=True)
-
-    network.head.share.fill_(0.0)
-    error = [np.abs(walk[h:] - walk[:-h]).mean() for h in (1, 2, 3)]
-    unit = network.head.unit.numpy()
-    np.testing.assert_allclose(unit / unit[0], np.array(error) / error[0], rtol=0.06)
-    assert network.head.stays
-
-
 # ---- the choice ---------------------------------------------------------------------------
 
 

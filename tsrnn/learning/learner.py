@@ -148,31 +148,29 @@ class Learner:
         network = self._fresh(sampler, seed)
         if not validation:
             return network
-        losses, responds = _unlearned(network, validation), False
+        lowest = _unlearned(network, validation)
         if network.linear_response is not None:
             responding = self._fresh(sampler, seed, responds=True)
-            moved = _unlearned(responding, validation)
-            if validation.score(moved) < validation.score(losses):
-                network, losses, responds = responding, moved, True
+            score = _unlearned(responding, validation)
+            if score < lowest:
+                network, lowest = responding, score
         alone = copy.deepcopy(network)
         alone.head.stay()
-        last = _unlearned(alone, validation)
-        if validation.can_compare and validation.score(last) < validation.score(losses):
-            return self._fresh(sampler, seed, responds=responds, stays=True)
+        if validation.can_compare and _unlearned(alone, validation) < lowest:
+            return alone
         return network
 
     def _fresh(
-        self, sampler: WindowSampler, seed: int, *, responds: bool = False, stays: bool = False
+        self, sampler: WindowSampler, seed: int, *, responds: bool = False
     ) -> ForecastNetwork:
         """Return a network that says the mixture of references fitted to the sampler's windows.
 
-        With ``stays``, what is not learned is the last value alone; with ``responds``, it is moved by a
-        regression on covariates known in advance.
+        With ``responds``, what is not learned is moved by a regression on covariates known in advance.
         """
         generator = torch.Generator().manual_seed(seed)
         network = ForecastNetwork.build(self.network, generator, self.custom_cells)
         standardise(network, sampler)
-        start_from_reference(network, sampler, np.random.default_rng(seed), stays=stays)
+        start_from_reference(network, sampler, np.random.default_rng(seed))
         if responds:
             start_from_covariates(network, sampler, np.random.default_rng(seed))
         return network
@@ -271,10 +269,12 @@ class Learner:
         from tsrnn.learning.training import fit_network  # loads lightning
 
         sampler = self._sampler(panel, panel.lengths)
-        members, responds, stays = [], _responds(like), like.head.stays
+        members, responds = [], _responds(like)
         for member in range(self.n_members if best_step else 1):  # mixtures alone are all the same
             seed = self.training.seed + member
-            network = self._fresh(sampler, seed, responds=responds, stays=stays)
+            network = self._fresh(sampler, seed, responds=responds)
+            if like.head.stays:
+                network.head.stay()
             if best_step:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
@@ -286,12 +286,12 @@ class Learner:
         return members
 
 
-def _unlearned(network: ForecastNetwork, validation: Validation) -> np.ndarray:
-    """Return the losses of what a network says where nothing is learned."""
+def _unlearned(network: ForecastNetwork, validation: Validation) -> float:
+    """Return the score of what a network says where nothing is learned."""
     network.head.share.fill_(0.0)
-    losses = validation.losses(network, validation.glance(network))
+    score = validation.score(validation.losses(network, validation.glance(network)))
     network.head.share.fill_(1.0)
-    return losses
+    return score
 
 
 def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[np.ndarray, float]:

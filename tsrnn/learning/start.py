@@ -26,13 +26,8 @@ def start_from_reference(
     network: ForecastNetwork,
     sampler: WindowSampler,
     rng: np.random.Generator,
-    *,
-    stays: bool = False,
 ) -> None:
-    """Fit the mixture of reference forecasts to windows, and the shape of their errors.
-
-    With ``stays`` what is not learned is the last value alone.
-    """
+    """Fit the mixture of reference forecasts to windows, and the shape of their errors."""
     plan = network.plan
     positions = network.positions(sampler.context)
     most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
@@ -62,7 +57,6 @@ def start_from_reference(
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         importance.flatten(0, 1)[chosen],
         network.view.track_record(represented, scale, positions).flatten(0, 1)[chosen],
-        stays=stays,
     )
     network.output.calibrate(residual)
 

@@ -112,7 +112,7 @@ def fit_network(
             **plan.trainer_params,
         }
         _check_settings(settings)
-        network.train()
+        module.train()
         try:
             pl.Trainer(**settings).fit(module, batches)
         except MisconfigurationException as error:

@@ -196,18 +196,11 @@ class MixtureHead(nn.Module, ABC):
 
     @torch.no_grad()
     def set_mixture(
-        self,
-        references: Tensor,
-        target: Tensor,
-        weight: Tensor,
-        record: Tensor | None = None,
-        *,
-        stays: bool = False,
+        self, references: Tensor, target: Tensor, weight: Tensor, record: Tensor | None = None
     ) -> Tensor:
         """Fit both mixtures to data and return residuals in units of ``unit``.
 
-        They are those of the mixture that follows track records, where there are any; with ``stays`` of
-        the last value, which then stands in its place.
+        They are those of the mixture that follows track records, where there are any.
 
         Parameters
         ----------
@@ -228,8 +221,6 @@ class MixtureHead(nn.Module, ABC):
         self.mixture.copy_(plain.logits)
         self.start.copy_(following.logits)
         self.trust.copy_(following.trust)
-        if stays:
-            self.stay()
         residual = target - (self.following_weights(record) * references).sum(-2)
         size = residual.abs()
         median = size[weight > 0].median()
