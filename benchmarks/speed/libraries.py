@@ -121,7 +121,7 @@ def _training(models: dict[str, Model], rounds: int) -> str:
     found: dict[str, list[dict[str, float]]] = {name: [] for name in models}
     for _ in range(rounds):
         for name, model in models.items():
-            _, spent, _ = process([str(model.python), "-c", model.imports])
+            _, spent = process([str(model.python), "-c", model.imports])
             result, _ = measure(model, Task("train", variant=model.variant), panel)
             found[name].append(result | {"import": spent})
     middle = {name: _middle(runs) for name, runs in found.items()}

@@ -35,8 +35,8 @@ def paired(works: Sequence[Work], rounds: int) -> list[float]:
     return [float(np.median(seconds)) for seconds in spent]
 
 
-def process(command: Sequence[str]) -> tuple[float, float, float]:
-    """Run a command to its end; return wall seconds, processor seconds and MB at its peak."""
+def process(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command to its end; return wall and processor seconds."""
     started = time.perf_counter()
     with subprocess.Popen(
         command,
@@ -50,7 +50,7 @@ def process(command: Sequence[str]) -> tuple[float, float, float]:
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, list(command))
     wall = time.perf_counter() - started
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return wall, used.ru_utime + used.ru_stime
 
 
 def said_by(module: str, function: str, *arguments: object) -> Any:

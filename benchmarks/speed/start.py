@@ -44,14 +44,12 @@ def start(rounds: int) -> str:
             warnings.simplefilter("ignore")
             model.fit(df)
         spent.append((note.began or started) - started)
-    rows = [["fit(200 series x 984 rows) to its first step", "", f"{np.median(spent):.2f} s", ""]]
+    rows = [["fit(200 series x 984 rows) to its first step", "", f"{np.median(spent):.2f} s"]]
     for what, code in PROCESSES.items():
         runs = [process([sys.executable, "-c", code]) for _ in range(rounds)]
-        wall, cpu, peak = np.median(runs, axis=0)
-        rows.append(
-            [f"{what}, a process of its own", f"{wall:.2f} s", f"{cpu:.2f} s", f"{peak:.0f} MB"]
-        )
-    return table(["what", "wall", "CPU", "memory at its peak"], rows)
+        wall, cpu = np.median(runs, axis=0)
+        rows.append([f"{what}, a process of its own", f"{wall:.2f} s", f"{cpu:.2f} s"])
+    return table(["what", "wall", "CPU"], rows)
 
 
 def cold_forecast(rounds: int) -> str:
