@@ -173,3 +173,10 @@ def test_networks_that_take_no_part_have_a_dot_and_those_that_are_compared_have_
     assert "| gru | 99 | 0.15 | 0.15 (1 of 2 seeds) |" in text
     assert "| cnn | 99 | 0.15 | · |" in text
     assert [long.seeds_of(name) for name in ("gru", "mut1", "cnn")] == [2, 1, 0]
+
+
+def test_a_network_that_reads_all_steps_at_once_takes_no_part_where_each_step_is_forecast():
+    each = [case for case in (*FULL, *QUICK) if case.task.name == "regime change"]
+
+    assert each
+    assert all(case.seeds_of("plain") == 0 and case.seeds_of("gru") > 0 for case in each)
