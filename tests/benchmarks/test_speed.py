@@ -207,7 +207,7 @@ def test_a_library_that_is_not_installed_is_left_out_with_a_word(monkeypatch):
     }
     monkeypatch.setattr(libraries, "MODELS", models)
     monkeypatch.setattr(libraries, "measure", measured)
-    monkeypatch.setattr(libraries, "process", lambda _: (2.0, 1.0, 100.0))
+    monkeypatch.setattr(libraries, "process", lambda _: (2.0, 1.0))
     monkeypatch.setattr(libraries, "weekly_panel", lambda series, rows: range(series * rows))
 
     text = libraries.libraries(1)
