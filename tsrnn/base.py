@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator
 
+from tsrnn.afterwards import mean_skill, rows_ahead
 from tsrnn.exceptions import DataError, NotFittedError
 from tsrnn.frames import CovariateColumns, FrameFormat, make_future, read_future, read_panel
 from tsrnn.frames.beside import place
@@ -166,8 +166,7 @@ class Forecaster(BaseEstimator, ABC):
         self.format_.check_names(self.format_.names_by_target(columns))
         probabilities = tuple(sorted(set(columns.values())))
         if self._starts_cold(df, static_df):
-            panel = self._newcomers(static_df, future_df, horizon)
-            ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
+            panel, ahead = self._newcomers(static_df, future_df, horizon)
             forecast = self._forecast_newcomers(panel, horizon, probabilities, ahead)
         else:
             panel = self._history(df, static_df)
@@ -200,41 +199,11 @@ class Forecaster(BaseEstimator, ABC):
         self._check_is_fitted()
         truth, _ = self._read(df, fitted=True)
         tail = self._history_tail()
-        last = tail.last_times
-        fitted = tail.ids.get_indexer(truth.ids)
-        if (fitted < 0).any():
-            raise DataError(
-                f"score(df) needs series that were fitted. Got {truth.ids[fitted < 0][0]!r} "
-                f"(the first of {(fitted < 0).sum()}). Leave them out."
-            )
-        named = np.repeat(fitted, truth.lengths)
-        follows = np.bincount(named, truth.times > last[named])
-        horizon = max(self.horizon_, int(follows.max()))
+        horizon, cell = rows_ahead(truth, tail, self.horizon_)
         beside = self._ahead_in(truth, tail, horizon)
         forecast = self._say(None, horizon, (), beside)
-        naive = panel_outlook("seasonal_naive", tail, horizon, self.season_).point
-        ahead = pd.MultiIndex.from_arrays(
-            [np.repeat(np.arange(len(tail)), horizon), self.axis_.future(last, horizon).ravel()]
-        )
-        cell = ahead.get_indexer(pd.MultiIndex.from_arrays([named, truth.times]))
-        value = truth.values.astype(np.float64)
-        said = np.isfinite(forecast.point + naive).ravel()  # not for a series without any value
-        scored = (cell >= 0) & np.isfinite(value) & said[cell]
-        if not scored.any():
-            raise DataError(
-                "score(df) needs rows that follow the training data. Got none within "
-                f"{horizon} steps of its end ({self.axis_.label(last[0])} for series {tail.ids[0]!r}). "
-                "Give the rows that came true after the training rows."
-            )
-        cell, value = cell[scored], value[scored]
-        error = np.abs(forecast.point.ravel()[cell] - value)
-        reference = np.abs(naive.ravel()[cell] - value)
-        channel = cell // horizon % tail.channels
-        each = [
-            _skill(error[channel == c].mean(), reference[channel == c].mean())
-            for c in np.unique(channel)
-        ]
-        return float(np.mean(each))
+        naive = panel_outlook("seasonal_naive", tail, horizon, self.season_)
+        return mean_skill(truth, tail, cell, forecast.point, naive.point)
 
     @at_one_moment
     def make_future(self, df: Any = None, *, horizon: int | None = None) -> Any:
@@ -275,11 +244,14 @@ class Forecaster(BaseEstimator, ABC):
         """Return whether attributes alone were given, of series that have no history."""
         return df is None and static_df is not None and bool(self.format_.covariates.static)
 
-    def _newcomers(self, static_df: Any, future_df: Any, horizon: int) -> Panel:
-        """Return series without a history, where they can be forecast that far."""
+    def _newcomers(
+        self, static_df: Any, future_df: Any, horizon: int
+    ) -> tuple[Panel, np.ndarray | None]:
+        """Return series without a history, where they can be forecast that far, and their steps' covariates."""
         self._check_newcomers(horizon)
         fitted = self._history_tail()
-        return read_newcomers(static_df, future_df, self.format_, self.axis_, fitted=fitted)
+        panel = read_newcomers(static_df, future_df, self.format_, self.axis_, fitted=fitted)
+        return panel, self._ahead(panel, future_df, needed=horizon, dates=True)
 
     def _check_newcomers(self, horizon: int) -> None:
         """Raise where series without a history can't be forecast."""
@@ -407,9 +379,3 @@ class Forecaster(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(getattr(self, "is_fitted_", False))
-
-
-def _skill(error: float, reference: float) -> float:
-    if reference == 0:
-        return 0.0 if error == 0 else -1.0
-    return 1 - error / reference

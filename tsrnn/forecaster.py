@@ -91,8 +91,8 @@ class RNNForecaster(Live):
     teacher_forcing : {"auto", "never", "scheduled", "always"}
         What the decoders "recurrent" and "attention" are fed as the value before, in training: their own
         ("never", which "auto" takes), the true one with a probability that falls from 1 to 0
-        (Bengio et al. 2015), or always the true one. With "always" each step is said given the one before it, and quantiles come
-        from sample paths; else quantiles are those of each step by itself.
+        (Bengio et al. 2015), or always the true one. With "always" each step is said given the one
+        before it, and quantiles come from sample paths; else they are those of each step by itself.
     hidden_size, num_layers : int
     dropout : float
         Between layers and before the output, in training.
@@ -451,7 +451,7 @@ class RNNForecaster(Live):
         df : frame, optional
             A history to start from; the end of the training data when not given.
         horizon : int, optional
-            Steps; the fitted horizon when not given.
+            Steps; the fitted horizon when not given, which without a history is the most.
         random_state : int, optional
             Seed of the draws; the forecaster's own when not given. The same noise drives all series.
         future_df, static_df : frame, optional
@@ -472,8 +472,7 @@ class RNNForecaster(Live):
         check_probabilities(self.network_.plan, (0.5,), "Sample paths")
         seed = self.seed_ if random_state is None else int(random_state)
         if self._starts_cold(df, static_df):
-            panel = self._newcomers(static_df, future_df, horizon)
-            ahead = self._ahead(panel, future_df, needed=horizon, dates=True)
+            panel, ahead = self._newcomers(static_df, future_df, horizon)
             with torch_settings(), torch.inference_mode():
                 drawn = self.forecasting_.cold_paths(
                     cast(ColdNetwork, self.cold_),

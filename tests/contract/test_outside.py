@@ -53,14 +53,15 @@ def outside() -> dict[str, object]:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_the_generators_of_the_process_move_no_forecast(decoder):
-    expected = tiny(decoder=decoder, max_steps=4).fit(waves()).predict()
+    expected = tiny(decoder=decoder, max_steps=4).fit(waves())
     np.random.seed(7)  # noqa: NPY002
     random.seed(7)
     torch.manual_seed(7)
 
-    forecast = tiny(decoder=decoder, max_steps=4).fit(waves()).predict()
+    forecaster = tiny(decoder=decoder, max_steps=4).fit(waves())
 
-    pd.testing.assert_frame_equal(forecast, expected, check_exact=True)
+    pd.testing.assert_frame_equal(forecaster.history_, expected.history_, check_exact=True)
+    pd.testing.assert_frame_equal(forecaster.predict(), expected.predict(), check_exact=True)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -131,16 +132,17 @@ def test_predict_from_four_threads_says_what_one_thread_says(network):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_four_fits_at_once_equal_the_same_fits_alone(threads):
-    def forecast(seed):
-        return tiny(random_state=seed, max_steps=4).fit(waves(seed=seed)).predict(level=80)
+    def learned(seed):
+        forecaster = tiny(random_state=seed, max_steps=4).fit(waves(seed=seed))
+        return pd.concat([forecaster.history_, forecaster.predict(level=80)])
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        alone = [forecast(seed) for seed in range(4)]
+        alone = [learned(seed) for seed in range(4)]
         state = outside()
         with ThreadPoolExecutor(4) as pool:
-            together = list(pool.map(forecast, range(4)))
+            together = list(pool.map(learned, range(4)))
 
         after = outside()
         with ThreadPoolExecutor(1) as pool:

@@ -59,9 +59,8 @@ def learn_cold(
 ) -> ColdNetwork | None:
     """Return a network for series without a history; None where there is nothing to learn it from.
 
-    Some series are held out whole: they choose how long to train, calibrate the spread and say how the steps
-    of a path hang together. Then it is
-    trained on all of them for as long.
+    Some series are held out whole: they choose how long to train, calibrate the spread and say how the
+    steps of a path hang together. Then it is trained on all series for as long.
 
     Parameters
     ----------
@@ -235,6 +234,7 @@ def _calibration(network: ColdNetwork, apart: _Starts) -> tuple[Tensor, Tensor]:
     away = (network.output.levels - 0.5).abs()
     outer = away >= away.max().clamp_max(0.25)
     common = widening[outer].mean() ** ((len(apart) - 1) / (len(apart) + 3))
-    network.output.widen(common.expand_as(widening))
+    widening = common.expand_as(widening)
+    network.output.widen(widening)
     probability = integral_transform(partial(network.quantiles, head), apart.values)
-    return common.expand_as(widening), copula_factor(probability)
+    return widening, copula_factor(probability)

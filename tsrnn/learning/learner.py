@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tsrnn.inference import Forecasting, read_origins
+from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.start import standardise, start_from_covariates, start_from_reference
@@ -90,9 +90,7 @@ class Learner:
         best_step, share, history = self._choose(
             network, sampler, validation, clock.share(2), notify
         )
-        if (
-            panel.channels > 1
-        ):  # their correlation is read off all origins, which takes no rolling on
+        if panel.channels > 1:  # their correlation is read off all origins: no rolling on
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
         skill = self._judge(network, panel, split.test)
@@ -148,16 +146,22 @@ class Learner:
         network = self._fresh(sampler, seed)
         if not validation:
             return network
-        lowest = _unlearned(network, validation)
+        reading = validation.glance(network)  # what differs below is behind the state
+
+        def score(candidate: ForecastNetwork) -> float:
+            return validation.score(_unlearned(candidate, validation, reading))
+
+        lowest = score(network)
         if network.linear_response is not None:
             responding = self._fresh(sampler, seed, responds=True)
-            score = _unlearned(responding, validation)
-            if score < lowest:
-                network, lowest = responding, score
-        alone = copy.deepcopy(network)
-        alone.head.stay()
-        if validation.can_compare and _unlearned(alone, validation) < lowest:
-            return alone
+            moved = score(responding)
+            if moved < lowest:
+                network, lowest = responding, moved
+        if validation.can_compare:
+            alone = copy.deepcopy(network)
+            alone.head.stay()
+            if score(alone) < lowest:
+                return alone
         return network
 
     def _fresh(
@@ -222,7 +226,11 @@ class Learner:
         network.head.share.fill_(0.0)
         start = copy.deepcopy(network.state_dict())
         network.head.share.fill_(1.0)
-        before, first = _before_training(network, validation) if validation else (None, None)
+        before, first = None, None
+        if validation:
+            reading = validation.glance(network)
+            first = validation.score(validation.losses(network, reading))
+            before = _unlearned(network, validation, reading)
         plan = replace(self.training, max_time=max_time)
         if before is None:  # nothing to choose by: a short training, the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
@@ -286,22 +294,12 @@ class Learner:
         return members
 
 
-def _unlearned(network: ForecastNetwork, validation: Validation) -> float:
-    """Return the score of what a network says where nothing is learned."""
-    network.head.share.fill_(0.0)
-    score = validation.score(validation.losses(network, validation.glance(network)))
-    network.head.share.fill_(1.0)
-    return score
-
-
-def _before_training(network: ForecastNetwork, validation: Validation) -> tuple[np.ndarray, float]:
-    """Return the losses of the mixture that follows track records, and the score of the untrained network."""
-    reading = validation.glance(network)
-    score = validation.score(validation.losses(network, reading))
+def _unlearned(network: ForecastNetwork, validation: Validation, reading: Reading) -> np.ndarray:
+    """Return the losses of what a network says where nothing is learned."""
     network.head.share.fill_(0.0)
     losses = validation.losses(network, reading)
     network.head.share.fill_(1.0)
-    return losses, score
+    return losses
 
 
 def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:

@@ -33,12 +33,8 @@ __all__ = ["TrainingResult", "fit_network", "make_optimizer"]
 
 WEIGHT_DECAY = 1e-3
 TARGETS = 256  # of a window, about: a long horizon is forecast from some of its steps, drawn anew
-TARGETS_STEPWISE = (
-    96  # the same where a decoder runs over the horizon: a step costs two or three direct ones
-)
-SMALL = (
-    250_000  # units (windows x recurrent steps x hidden) up to which Lightning's own cost is felt
-)
+TARGETS_STEPWISE = 96  # the same where a decoder runs over the horizon: a step costs two or three
+SMALL = 250_000  # units (windows x recurrent steps x hidden): below, Lightning's own cost is felt
 TOGETHER = 8  # optimiser steps that it is then given at once
 
 Validate = Callable[[ForecastNetwork], float]
@@ -217,19 +213,21 @@ class _TrainingModule(pl.LightningModule):
         self.notify = notify
         self.first_score = first_score
         self.averaged = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        self.trained: list[Tensor] = [
+            *network.parameters()
+        ]  # walking through the modules takes time
+        self.means: list[Tensor] = [*self.averaged.parameters()]
         self.crew = crew()
         own = plan.seed + self.crew.rank  # noise of this process's windows
         self.dropout_generator = torch.Generator().manual_seed(own)
         self.step_generator = torch.Generator().manual_seed(plan.seed)
         self.teacher_generator = torch.Generator().manual_seed(own)
         self.deadline = None if plan.max_time is None else time.monotonic() + plan.max_time
-        self.trained: list[Tensor] = []
-        self.means: list[Tensor] = []
         self.carried: State | None = None  # of the lanes, from one chunk to the next
         self.step = 0
         self.stretch: list[
             tuple[float, float]
-        ] = []  # (loss, gradient norm) since the last validation
+        ] = []  # loss, gradient norm since the last validation
         self.history: list[dict[str, float]] = []
         self.best_step = 0
         self.best_score = math.inf
@@ -242,8 +240,6 @@ class _TrainingModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Score the weights that training begins with: they are a candidate, too."""
-        self.trained = list(self.network.parameters())  # walking through the modules takes time
-        self.means = list(self.averaged.parameters())
         self._score(self.averaged, known=self.first_score)
 
     def training_step(self, batches: list[_Batch], batch_index: int) -> None:

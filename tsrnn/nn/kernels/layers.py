@@ -12,7 +12,7 @@ from tsrnn.nn.kernels.single import read_one_gru
 
 __all__ = ["GRU", "LSTM"]
 
-READING_PAYS = (32, 8)  # sequences (or one) and steps from which torch's own GRU is slower to read
+READING_PAYS = (32, 8)  # sequences and steps from which torch's own GRU is slower to read
 LSTM_PAYS = 640_000  # batch * steps * hidden from which torch's own LSTM maps its memory anew
 
 
@@ -32,10 +32,10 @@ class GRU(nn.GRU):
         self, x: Tensor, hx: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Read (batch, step, feature); return (batch, step, hidden) and the state (1, batch, hidden)."""
-        if _reads_one_here(x):
+        trains, reads = _trains_here(self, x), _reads_here(x)
+        if reads and len(x) == 1:
             return self._read_one(x[0], hx)
-        trains = _trains_here(self, x)
-        if not trains and not _reads_here(x):
+        if not trains and not reads:
             said: tuple[Tensor, Tensor] = super().forward(x, hx)
             return said
         size = self.hidden_size
@@ -90,13 +90,9 @@ def _trains_here(layer: nn.Module, x: Tensor) -> bool:
 
 
 def _reads_here(x: Tensor) -> bool:
-    many = len(x) >= READING_PAYS[0] and x.shape[1] >= READING_PAYS[1]
-    return many and not torch.is_grad_enabled() and x.device.type == "cpu"
-
-
-def _reads_one_here(x: Tensor) -> bool:
-    one = len(x) == 1 and x.shape[1] >= READING_PAYS[1]
-    return one and not torch.is_grad_enabled() and x.device.type == "cpu"
+    sequences, steps = READING_PAYS
+    pays = (len(x) >= sequences or len(x) == 1) and x.shape[1] >= steps
+    return pays and not torch.is_grad_enabled() and x.device.type == "cpu"
 
 
 def _parameters(layer: nn.Module) -> list[Tensor]:
