@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -268,6 +269,35 @@ def test_logarithms_refuse_a_history_that_is_not_positive():
 # ---- bounds, levels, quantiles ------------------------------------------------------------
 
 
+def demand(floor=0.0):
+    """Sales that are nothing on three days of four."""
+    frame = waves(series=3)
+    rng = np.random.default_rng(0)
+    frame["y"] = floor + rng.poisson(2.0, len(frame)) * (rng.random(len(frame)) < 0.25)
+    return frame
+
+
+def test_demand_is_not_forecast_below_zero_and_the_summary_says_so():
+    free, model = (tiny(bounds=bounds, max_steps=4).fit(demand()) for bounds in (None, "auto"))
+
+    assert free.predict(level=95)["forecast-lo-95"].min() < 0
+    forecast = model.predict(level=95)
+    assert forecast.iloc[:, 2:].to_numpy().min() == 0
+    assert model.simulate(50)["value"].min() == 0
+    assert re.search(r"bounds\s+from 0\n", model.summary())
+    assert "bounds" not in free.summary()
+
+
+@pytest.mark.parametrize("change", ["one is negative", "none is zero", "one is zero"])
+def test_what_is_no_floor_of_the_values_bounds_nothing(change):
+    frame = demand(floor=0.0 if change == "one is negative" else 1.0)
+    frame.loc[17, "y"] = {"one is negative": -1.0, "none is zero": 1.0, "one is zero": 0.0}[change]
+
+    model = tiny(max_steps=1).fit(frame)
+
+    assert model.forecasting_.bounds == (None, None)
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("bounds", [(0.2, 9.5), (None, 9.5), (0.2, None)])
 def test_forecasts_quantiles_and_paths_stay_inside_the_bounds(decoder, bounds):
@@ -350,7 +380,8 @@ def test_paths_come_as_a_long_frame_from_their_own_seed(fitted):
         ({"quantiles": (0.5, 0.1, 0.9)}, "ascending"),
         ({"quantiles": None}, "'quantiles' parameter"),
         ({"bounds": (2, 1)}, r"low < high. Got \(2, 1\)"),
-        ({"bounds": 3}, r"must be \(low, high\)"),
+        ({"bounds": 3}, r'must be "auto", None or \(low, high\)'),
+        ({"bounds": "none"}, r'must be "auto", None or \(low, high\)'),
         ({"trainer_params": [1]}, "must be a dict for pytorch_lightning.Trainer"),
         ({"decoder": "shift", "patch": 4}, "patch must be 1 or None. Got patch=4"),
         ({"decoder": "shift", "output": "point"}, "which output='point' can't draw"),

@@ -224,11 +224,12 @@ def _check_quantiles(quantiles: Sequence[float]) -> None:
 
 
 def _check_bounds(bounds: object) -> None:
-    if bounds is None:
+    if bounds is None or (isinstance(bounds, str) and bounds == "auto"):
         return
     if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
         raise ParameterError(
-            f"The 'bounds' parameter must be (low, high), either may be None. Got {bounds!r}."
+            "The 'bounds' parameter must be \"auto\", None or (low, high), either may be None. "
+            f"Got {bounds!r}."
         )
     low, high = (check_real("bounds", limit, optional=True) for limit in bounds)
     if low is not None and high is not None and not low < high:

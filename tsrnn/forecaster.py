@@ -154,8 +154,9 @@ class RNNForecaster(Live):
         Sessions of a trading calendar: an exchange name, holidays, or a pandas offset.
     season : int, optional
         Steps of one season (1: none); from the frequency when None, on an integer axis from the data.
-    bounds : tuple of (float or None, float or None), optional
-        Physical limits of the values; forecasts stay inside.
+    bounds : "auto", tuple of (float or None, float or None), optional
+        Physical limits of the values; forecasts stay inside. "auto": not below zero where no value was and
+        one in a hundred or more is zero, as in demand; None: no limits.
     missing : {"mask"}
         Missing values are masked, never filled.
     past_covariates, future_covariates, static_covariates : list of str, optional
@@ -247,7 +248,7 @@ class RNNForecaster(Live):
         freq: Any = None,
         calendar: Any = None,
         season: int | None = None,
-        bounds: tuple[float | None, float | None] | None = None,
+        bounds: str | tuple[float | None, float | None] | None = "auto",
         missing: str = "mask",
         past_covariates: Sequence[str] | None = None,
         future_covariates: Sequence[str] | None = None,
@@ -326,7 +327,7 @@ class RNNForecaster(Live):
         plan = self.plan_ = plan_data(panel, self.horizon_, self)
         self.season_ = plan.seasons[0]
         self.seed_ = crew().first_says(draw_seed(self.random_state))
-        self.forecasting_ = plan_forecasting(self)
+        self.forecasting_ = plan_forecasting(self, panel)
         given, panel = panel, with_calendar(panel, plan.calendar)
         learn = Learner(
             plan,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tsrnn.inference import Forecasting
-from tsrnn.learning.planning import plan_covariates
+from tsrnn.learning.planning import choose_bounds, plan_covariates
 from tsrnn.learning.training_plan import TrainingPlan
 from tsrnn.nn.cells import Cell
 from tsrnn.nn.plan import EncoderPlan, NetworkPlan
@@ -93,7 +93,10 @@ def plan_training(forecaster: RNNForecaster) -> TrainingPlan:
     )
 
 
-def plan_forecasting(forecaster: RNNForecaster) -> Forecasting:
+def plan_forecasting(forecaster: RNNForecaster, panel: Panel) -> Forecasting:
     """Return how to forecast."""
-    low, high = (None, None) if forecaster.bounds is None else forecaster.bounds
+    bounds = forecaster.bounds
+    if isinstance(bounds, str):  # "auto"
+        bounds = choose_bounds(panel)
+    low, high = bounds or (None, None)
     return Forecasting(PATHS, forecaster.seed_, (low, high))

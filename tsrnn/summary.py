@@ -33,6 +33,10 @@ def summarise(forecaster: RNNForecaster) -> str:
         ),
         ("references", ", ".join(reference_names(plan.seasons))),
     ]
+    low, high = forecaster.forecasting_.bounds
+    limits = [f"{word} {at:g}" for word, at in (("from", low), ("to", high)) if at is not None]
+    if limits:
+        rows.append(("bounds", " ".join(limits)))
     if network.networks[0].head.stays:
         rows.append(("without training", "the last value: no mixture of them forecast better"))
     chosen = _chosen(network.plan)

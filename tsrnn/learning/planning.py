@@ -15,11 +15,12 @@ from tsrnn.nn.covariates import Column, CovariatePlan
 from tsrnn.panel import Panel
 from tsrnn.windows import Origins
 
-__all__ = ["DataPlan", "Split", "plan_covariates", "plan_data", "split_panel"]
+__all__ = ["DataPlan", "Split", "choose_bounds", "plan_covariates", "plan_data", "split_panel"]
 
 VALIDATION_ORIGINS = 256
 MANY_SERIES = 100
 STRETCHES, STRETCHES_OF_MANY = 50, 6  # of one horizon, that choose at most
+REACHED = 0.01  # share of the values that lie on a floor
 ROWS_OF_A_TEST = 3  # in horizons: a series shorter than this keeps nothing aside for the verdict
 
 
@@ -244,6 +245,17 @@ def _is_multiplicative(panel: Panel, season: int) -> bool:
     if not spread > 0:
         return False
     return float(x @ y) / spread > 0.5 and float(np.median(reach[count >= 4])) > 0.2
+
+
+def choose_bounds(panel: Panel) -> tuple[float | None, float | None]:
+    """Return what no value can leave: below, zero where it is a floor that values reach and never cross.
+
+    Demand, counts, rain and sunshine are like that. Where zero itself is not among the values, or hardly,
+    that nothing was negative so far says little: in a year of prices or a summer's temperatures.
+    """
+    observed = panel.values[~np.isnan(panel.values)]
+    floor = observed.min() == 0 and np.mean(observed == 0) >= REACHED
+    return (0.0 if floor else None, None)
 
 
 def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
