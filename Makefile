@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PEERS := gluonts pytorch_forecasting neuralforecast darts
 BESIDE := sktime dagster
 
-.PHONY: run test lint format types imports unit docs bench bench-decoders bench-accuracy bench-classic bench-peers check-sktime check-dagster soak ui clean
+.PHONY: run test lint format types imports unit docs bench bench-variants bench-accuracy bench-classic bench-peers check-sktime check-dagster soak ui clean
 
 run: $(STAMP)  ## forecast real daily prices: load, check, backtest, fit, forecast, track
 	$(BIN)/tsrnn pipeline run pipelines/prices.yaml
@@ -44,8 +44,9 @@ bench: $(STAMP)  ## the tables of docs/benchmarks.md; TSRNN_DATA names the folde
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/serving.py --write docs/benchmarks.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/defaults.py --write docs/benchmarks.md
 
-bench-decoders: $(STAMP)  ## the decoders side by side; goes on where it was stopped
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/decoders.py --write docs/benchmarks.md
+bench-variants: $(STAMP)  ## decoders and patches side by side; goes on where it was stopped
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/variants.py decoders --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/variants.py patches --write docs/benchmarks.md
 
 bench-accuracy: $(STAMP)  ## public benchmarks beside published figures; hours, and goes on where it was stopped
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/accuracy.py --results accuracy.jsonl --write docs/benchmarks.md

@@ -1,11 +1,12 @@
-"""The decoders side by side: direct, recurrent, attention and shift, with equal budgets.
+"""Variants of one choice side by side with equal budgets: the decoders, or the rows a recurrent step reads.
 
-    TSRNN_DATA=... python benchmarks/decoders.py --write docs/benchmarks.md
+    TSRNN_DATA=... python benchmarks/variants.py decoders --write docs/benchmarks.md
+    TSRNN_DATA=... python benchmarks/variants.py patches --write docs/benchmarks.md
 
-One network of each decoder is fitted to every set before its last horizons, with the same number of
+One network of each variant is fitted to every set before its last horizons, with the same number of
 optimiser steps, batch and hidden size, and forecasts the last horizons of each series, one after the
 other, each time given all rows of the newest ``ROWS`` before it. The library undoes training that validation
-does not show to help beyond chance, and then all decoders would say the same mixture of references: here what was
+does not show to help beyond chance, and then all variants would say the same mixture of references: here what was
 learned is kept whatever the evidence, and the evidence (gain in standard errors; the library keeps
 training from 1 on) stands beside it. MASE is divided by the in-sample error of the seasonal naive
 forecast; coverage is that of the 80 % interval; CPU seconds are those of fit and of all forecasts.
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -30,17 +32,21 @@ from trial import Clock, Outcome, Record, Trial, append, quiet, read
 
 from tsrnn.learning.validation import Validation
 
-DECODERS = {
-    "direct": {"decoder": "direct"},
-    "recurrent, never fed": {"decoder": "recurrent", "teacher_forcing": "never"},
-    "attention, never fed": {"decoder": "attention", "teacher_forcing": "never"},
-    "recurrent, scheduled": {"decoder": "recurrent", "teacher_forcing": "scheduled"},
-    "attention, scheduled": {"decoder": "attention", "teacher_forcing": "scheduled"},
-    "shift": {"decoder": "shift"},
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "decoders": {
+        "direct": {"decoder": "direct"},
+        "recurrent, never fed": {"decoder": "recurrent", "teacher_forcing": "never"},
+        "attention, never fed": {"decoder": "attention", "teacher_forcing": "never"},
+        "recurrent, scheduled": {"decoder": "recurrent", "teacher_forcing": "scheduled"},
+        "attention, scheduled": {"decoder": "attention", "teacher_forcing": "scheduled"},
+        "shift": {"decoder": "shift"},
+    },
+    "patches": {f"{rows} row{'s' * (rows > 1)}": {"patch": rows} for rows in (1, 2, 4, 8, 12, 24)},
 }
 MEASURES = ("mase", "smape", "coverage", "validation", "evidence")
 ROWS = 6000  # newest of each series: a season of every kind is in them
-
+# so that all take the same steps on the same rows
+SETTLED = {"decoders": {}, "patches": {"patience": None, "context_length": 336}}
 CASES = {
     "etth1": replace(SETS["etth1"], windows=8),
     "vic_elec, hourly": replace(SETS["vic_elec"], horizon=24, season=24, freq="h", windows=8),
@@ -102,25 +108,25 @@ def forecasts(frame: pd.DataFrame, case: Case, trial: Trial) -> Outcome:
     return Outcome(scores, sizes, clock, model, pd.DataFrame())
 
 
-def lines(name: str, decoders: dict[str, list[Record]]) -> list[list[str]]:
-    """Return the rows of a set: each decoder, a mean over its seeds, and the seasonal naive forecast."""
+def lines(name: str, variants: dict[str, list[Record]]) -> list[list[str]]:
+    """Return the rows of a set: each variant, a mean over its seeds, and the seasonal naive forecast."""
     means = {
-        decoder: {m: float(np.mean([r.scores[m]["tsrnn"] for r in each])) for m in MEASURES}
-        for decoder, each in decoders.items()
+        variant: {m: float(np.mean([r.scores[m]["tsrnn"] for r in each])) for m in MEASURES}
+        for variant, each in variants.items()
     }
     best = min(f"{own['mase']:.3f}" for own in means.values())
     rows = []
-    for decoder, own in means.items():
-        each = decoders[decoder]
+    for variant, own in means.items():
+        each = variants[variant]
         errors = [r.scores["mase"]["tsrnn"] for r in each]
         mase = f"{own['mase']:.3f}"
         rows.append([
-            name, decoder, f"**{mase}**" if mase == best else mase, f"{min(errors):.3f}–{max(errors):.3f}",
+            name, variant, f"**{mase}**" if mase == best else mase, f"{min(errors):.3f}–{max(errors):.3f}",
             f"{own['smape']:.2f}", f"{own['coverage']:.0%}", f"{own['validation']:.4f}", f"{own['evidence']:.1f}",
             "/".join(str(r.best_step) for r in each),
             f"{np.mean([r.cpu['fit'] for r in each]):.0f}", f"{np.mean([r.cpu['predict'] for r in each]):.1f}",
         ])  # fmt: skip
-    naive = next(iter(decoders.values()))[0].scores
+    naive = next(iter(variants.values()))[0].scores
     rows.append(
         [name, SEASONAL_NAIVE, f"{naive['mase'][SEASONAL_NAIVE]:.3f}", "·",
          f"{naive['smape'][SEASONAL_NAIVE]:.2f}", *"······"]
@@ -128,21 +134,23 @@ def lines(name: str, decoders: dict[str, list[Record]]) -> list[list[str]]:
     return rows
 
 
-def report(records: Sequence[Record], settings: dict[str, int], seeds: Sequence[int]) -> str:
+def report(
+    records: Sequence[Record], choice: str, settings: dict[str, Any], seeds: Sequence[int]
+) -> str:
     """Return the table of the records of one budget, and what was measured."""
     head = [
-        "set", "decoder", "MASE", "seeds", "sMAPE", "in 80 %", "validation", "evidence", "best step",
+        "set", "variant", "MASE", "seeds", "sMAPE", "in 80 %", "validation", "evidence", "best step",
         "fit, CPU s", "predict, CPU s",
     ]  # fmt: skip
     rows: list[list[str]] = []
     sizes = []
     for name in CASES:
         found: dict[str, list[Record]] = {}
-        for decoder, own in DECODERS.items():
+        for variant, own in VARIANTS[choice].items():
             trials = [Trial(seed, settings={**settings, **own}) for seed in seeds]
             those = [r for r in records if r.set == name and r.trial in trials]
             if those:
-                found[decoder] = those
+                found[variant] = those
         if found:
             rows += lines(name, found)
             size = next(iter(found.values()))[0].sizes
@@ -151,38 +159,36 @@ def report(records: Sequence[Record], settings: dict[str, int], seeds: Sequence[
             )
     budget = ", ".join(f"{key} {value}" for key, value in settings.items())
     return (
-        f"{table(head, rows)}\n\nEach decoder: {budget}, seeds {', '.join(map(str, seeds))}, the newest {ROWS} rows of "
-        f"a series; {'; '.join(sizes)}. Validation: the lowest score of all of training, lower is better (shift: of an "
-        f"eighth of the origins). Best step 0: no step was better than none. A decoder that is not listed was not run. "
-        f"{machine()}"
+        f"{table(head, rows)}\n\nEach of the {choice}: {budget}, seeds {', '.join(map(str, seeds))}, the newest {ROWS} rows "
+        f"of a series; {'; '.join(sizes)}. Validation: the lowest score of all of training, lower is better (shift: of an "
+        f"eighth of the origins). Best step 0: no step was better than none. What is not listed was not run. {machine()}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("choice", choices=VARIANTS)
     parser.add_argument("--sets", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS))
     parser.add_argument("--max-steps", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--hidden-size", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=2, help="0, 1, ... to average over")
-    parser.add_argument("--results", type=Path, default=Path("decoders.jsonl"))
+    parser.add_argument("--results", type=Path, default=Path("variants.jsonl"))
     parser.add_argument("--write", type=Path, help="markdown file with the markers of this table")
     options = parser.parse_args(arguments)
-    settings = {name: getattr(options, name) for name in ("max_steps", "batch_size", "hidden_size")}
-    for seed, name, decoder in itertools.product(
-        range(options.seeds), options.sets, options.decoders
-    ):
-        trial = Trial(seed, settings={**settings, **DECODERS[decoder]})
+    budget = {name: getattr(options, name) for name in ("max_steps", "batch_size", "hidden_size")}
+    settings, variants = budget | SETTLED[options.choice], VARIANTS[options.choice]
+    for seed, name, variant in itertools.product(range(options.seeds), options.sets, variants):
+        trial = Trial(seed, settings={**settings, **variants[variant]})
         if any((r.set, r.trial) == (name, trial) for r in read(options.results)):
             continue
         outcome = forecasts(rows_of(name), CASES[name], trial)
         append(options.results, Record.of(name, trial, outcome))
-        print(seed, name, decoder, outcome.scores, outcome.clock.cpu, flush=True)
-    text = report(read(options.results), settings, range(options.seeds))
+        print(seed, name, variant, outcome.scores, outcome.clock.cpu, flush=True)
+    text = report(read(options.results), options.choice, settings, range(options.seeds))
     print(text)
     if options.write is not None:
-        write_between(options.write, "decoders", text)
+        write_between(options.write, options.choice, text)
 
 
 if __name__ == "__main__":
