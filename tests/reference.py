@@ -218,6 +218,7 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
     said["smooth"] = np.full(
         horizon, np.average(recent, weights=0.8 ** np.arange(len(recent))[::-1])
     )
+    said["median"] = np.full(horizon, np.median(recent))
     if season > 1:
         lag, moved, average = [], [], []
         for k in range(1, horizon + 1):

@@ -1,5 +1,8 @@
 """Kernels: the values and gradients of torch's layers, from a backward pass of our own."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +11,7 @@ from torch.autograd import gradcheck
 from tsrnn.nn.kernels import GRU, LSTM
 from tsrnn.nn.kernels.gru import gru
 from tsrnn.nn.kernels.lstm import lstm
+from tsrnn.nn.kernels.median import median
 
 PAIRS = [(GRU, nn.GRU), (LSTM, nn.LSTM)]
 
@@ -143,3 +147,19 @@ def test_weights_may_be_replaced_for_a_call(ours, torchs):
     mine, theirs = (torch.func.functional_call(layer, halved, (x,))[0] for layer in layers)
 
     torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
+
+
+# ---- median --------------------------------------------------------------------------------
+
+
+def test_a_median_is_numpys_whatever_is_missing():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 6, 7))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    values[0, 0] = np.nan
+    values[0, 1, 1:] = np.nan
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
+        expected = np.nanmedian(values, -1)
+    np.testing.assert_array_equal(median(torch.from_numpy(values)), expected)

@@ -2,7 +2,7 @@
 
 They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 2021, Forecasting:
 Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
-longer past, an exponentially smoothed level; for each season length the value one season ago, the same
+longer past, an exponentially smoothed level, the median of the same values; for each season length the value one season ago, the same
 moved by the change of level, the average of the last seasons moved likewise, and that pattern around
 the newest value instead of the level; with the shortest season also this with drift, and the pattern
 around the longer mean.
@@ -16,18 +16,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tsrnn.nn.kernels.median import median
 from tsrnn.nn.scaling import CausalScale, last_observed
 
 __all__ = ["look_back", "reference_forecasts", "reference_names"]
 
 LONG_SEASON = 24
 SHORT_MEAN = 4
-SMOOTHING, SMOOTHED = 0.2, 20  # share of the newest value in the level, values it is made of
+SMOOTHING, SMOOTHED = (
+    0.2,
+    20,
+)  # share of the newest value in the level, values it and the median are of
 
 
 def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
     """Return the names of the reference forecasts for these season lengths, in order."""
-    names = ["last", "drift", "mean", "long-mean", "smooth"]
+    names = ["last", "drift", "mean", "long-mean", "smooth", "median"]
     for season in seasons:
         if season > 1:
             names += [
@@ -121,13 +125,13 @@ def _forecasts(
         last + drift,
         _recent_mean(scale, positions, seasons[0]).unsqueeze(-1).expand_as(flat),
         scale.long_mean[:, positions].unsqueeze(-1).expand_as(flat),
-        _smooth(scale, positions).unsqueeze(-1).expand_as(flat),
+        *(level.unsqueeze(-1).expand_as(flat) for level in _smooth_and_median(scale, positions)),
     ]
     for season in seasons:
         if season > 1:
             forecasts += seasonal(values, scale, positions, season, ahead)
     if seasons[0] > 1:
-        average, adjusted = forecasts[7:9]
+        average, adjusted = forecasts[8:10]
         settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
         forecasts += [adjusted + drift, average + settled]
     return forecasts
@@ -211,10 +215,11 @@ def _recent_mean(scale: CausalScale, positions: Tensor, season: int) -> Tensor:
     return _take(scale.last, positions - back[:, None]).nanmean(1)
 
 
-def _smooth(scale: CausalScale, positions: Tensor) -> Tensor:
-    """Exponentially weighted mean of the last values."""
+def _smooth_and_median(scale: CausalScale, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Exponentially weighted mean of the last values, and their median."""
     back = torch.arange(SMOOTHED, device=positions.device)
     newest = scale.last[:, positions]
     away = _take(scale.last, positions[:, None] - back) - newest.unsqueeze(-1)
     weight = (1 - SMOOTHING) ** back.to(away.dtype) * ~away.isnan()
-    return newest + (weight * away.nan_to_num(0.0)).sum(-1) / weight.sum(-1)
+    smooth = newest + (weight * away.nan_to_num(0.0)).sum(-1) / weight.sum(-1)
+    return smooth, newest + median(away)
