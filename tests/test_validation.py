@@ -11,7 +11,8 @@ import torch
 
 from tests.test_training import build, make_panel
 from tsrnn.inference import Forecasting
-from tsrnn.learning.validation import Validation, calibrate
+from tsrnn.learning.calibration import calibrate
+from tsrnn.learning.validation import Validation
 from tsrnn.nn.decoders import DECODERS
 from tsrnn.windows import Origins
 

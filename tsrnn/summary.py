@@ -39,6 +39,9 @@ def summarise(forecaster: RNNForecaster) -> str:
         rows.append(("bounds", " ".join(limits)))
     if network.networks[0].head.stays:
         rows.append(("without training", "the last value: no mixture of them forecast better"))
+    power = float(network.networks[0].head.watch.power)
+    if power:
+        rows.append(("spreads", f"follow recent errors, to the power of {power:.2f}"))
     chosen = _chosen(network.plan)
     if chosen:
         rows.append(("stack", ", ".join(chosen)))

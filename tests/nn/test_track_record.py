@@ -18,7 +18,7 @@ def rows(batch, steps, seed=0):
 def record_of(values, positions, *, season=6, window=18, anchor="level"):
     scale = causal_scale(values, season=season, window=window, anchor=anchor)
     at = torch.as_tensor(positions)
-    return track_record(values, scale, at, seasons=(season,), window=window)
+    return track_record(values, scale, at, seasons=(season,), window=window).relative
 
 
 @pytest.mark.parametrize("season", [1, 6])
@@ -90,7 +90,7 @@ def test_weights_follow_what_was_right_on_that_very_series():
     represented, scale = made.view.represent(values)
     positions = made.positions(35)
     references = made.view.relative_references(represented, scale, positions).flatten(0, 1)
-    record = made.view.track_record(represented, scale, positions)
+    record = made.view.track_record(represented, scale, positions).relative
     ahead = positions[:, None] + torch.arange(1, 6)
     target = made.view.relative_target(values[:, ahead], made(values[:, :-5])).flatten(0, 1)
 
@@ -110,7 +110,7 @@ def test_the_forecast_is_learned_by_its_share_and_follows_the_record_by_the_rest
     represented, scale = made.view.represent(values)
     positions = made.positions(8)
     references = made.view.relative_references(represented, scale, positions)
-    record = made.view.track_record(represented, scale, positions)
+    record = made.view.track_record(represented, scale, positions).relative
     with torch.no_grad():
         made.head.share.fill_(share)
         made.head.trust.fill_(3.0)

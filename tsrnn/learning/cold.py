@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsrnn.learning.validation import conformal_widening, integral_transform
+from tsrnn.learning.calibration import conformal_widening, integral_transform
 from tsrnn.nn.cold import ColdNetwork, ColdPlan
 from tsrnn.nn.covariates import CovariateInputs
 from tsrnn.nn.ensemble import NetworkEnsemble

@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 
 from tsrnn.inference import Forecasting, Reading, read_origins
+from tsrnn.learning.calibration import Correction, calibrate, correct
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.start import standardise, start_from_covariates, start_from_reference
 from tsrnn.learning.training_plan import TrainingPlan
-from tsrnn.learning.validation import Correction, Validation, calibrate, correct
+from tsrnn.learning.validation import Validation
 from tsrnn.nn.cells import Cell
 from tsrnn.nn.ensemble import NetworkEnsemble
 from tsrnn.nn.networks import ForecastNetwork

@@ -56,7 +56,7 @@ def start_from_reference(
         references.flatten(0, 1)[chosen],
         target.flatten(0, 1)[chosen].nan_to_num(0.0),
         importance.flatten(0, 1)[chosen],
-        network.view.track_record(represented, scale, positions).flatten(0, 1)[chosen],
+        network.view.track_record(represented, scale, positions).relative.flatten(0, 1)[chosen],
     )
     network.output.calibrate(residual)
 
@@ -93,7 +93,7 @@ def start_from_covariates(
         scale=scale.scale[:, positions].unsqueeze(-1),
     )
     references = network.view.relative_references(represented, scale, positions)
-    record = network.view.track_record(represented, scale, positions)
+    record = network.view.track_record(represented, scale, positions).relative
     followed = (network.head.following_weights(record) * references).sum(-2)
     error = (target - followed) / network.head.unit
     importance = ((error.abs() < OUTLIER) & whole.unsqueeze(-1)).float()  # not where it is missing

@@ -1,29 +1,20 @@
-"""Validation: honest scores of a network that forecasts freely, and spreads calibrated by them."""
+"""Validation: honest scores of a network that forecasts freely."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.metrics.pairing import average
-from tsrnn.nn.joint import channel_factor
 from tsrnn.nn.networks import ForecastNetwork
-from tsrnn.nn.outputs import QuantileOutput
-from tsrnn.nn.paths import copula_factor
 from tsrnn.panel import Panel
 from tsrnn.parallel import crew
 from tsrnn.references import panel_scale
 from tsrnn.windows import Origins, gather_rows
 
-__all__ = ["Correction", "Validation", "calibrate", "conformal_widening", "correct"]
+__all__ = ["Validation"]
 
-PIT_GRID = 201
 ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
 
@@ -141,12 +132,16 @@ class Validation:
         with torch.inference_mode():
             reading = self.reading(network, part) if reading is None else reading[part]
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
-        if network.output.has_quantiles:
-            error = truth[:, :, None] - quantiles
-            level = np.array(self.probabilities)
-            loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
-        else:
-            loss = np.abs(truth - point)
+        return self.loss_of(quantiles if network.output.has_quantiles else point[..., None], part)
+
+    def loss_of(self, quantiles: np.ndarray, part: slice = ALL) -> np.ndarray:
+        """Return the loss of each forecast step, (origin, step), of quantiles (origin, step, level).
+
+        The levels are the trained ones, or the median alone.
+        """
+        level = np.array(self.probabilities if quantiles.shape[2] > 1 else (0.5,))
+        error = self.truth[part, : quantiles.shape[1], None] - quantiles
+        loss = 2 * np.maximum(level * error, (level - 1) * error).mean(2)
         return loss / self.scale[part, None]
 
 
@@ -159,101 +154,3 @@ def _clustered_error(gain: np.ndarray, groups: np.ndarray) -> float:
     total = np.bincount(index, gain[known] - gain[known].mean())
     many = len(members) / (len(members) - 1)
     return float(np.sqrt(many * (total**2).sum()) / known.sum())
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What validation says about spreads.
-
-    Parameters
-    ----------
-    widening : Tensor of shape (level,) or None
-        Factor on the distance of each trained quantile from the median; None without quantiles.
-    path_factor : Tensor of shape (horizon, horizon) or None
-        Cholesky factor of the copula of paths; None for a network that rolls on by its own samples.
-    channel_factor : Tensor of shape (channel, channel)
-        The same over channels that share a state.
-    """
-
-    widening: Tensor | None
-    path_factor: Tensor | None
-    channel_factor: Tensor
-
-
-@torch.no_grad()
-def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | None:
-    """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
-
-    A quantile at probability p is moved away from the median by the factor that would have put a share
-    p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
-    shrunk towards no change where there are few stretches of time: what moves a whole stretch says more
-    about it than about the spread, and a single one says nothing.
-
-    Returns
-    -------
-    Correction or None
-        What was corrected, for other networks trained alike; None for a network of one channel that
-        rolls on and draws its own paths.
-    """
-    plan = network.plan
-    rolls = plan.conditional and validation.horizon > 1
-    if rolls and plan.channels == 1:
-        return None
-    reading = validation.reading(network)
-    head = network.say(reading.rows, reading.state, reading.covariates)
-    truth = torch.from_numpy(validation.truth)[:, : plan.horizon]
-    widening = None
-    if isinstance(network.output, QuantileOutput) and not rolls:
-        error = network.view.relative_target(truth, head) - head.location
-        stretches = len(np.unique(validation.stretch))
-        share = (stretches - 1) / (stretches + 3)
-        trained = network.output.trained(head)
-        widening = conformal_widening(network.output, error, trained, head.location) ** share
-        network.output.widen(widening)
-    probability = integral_transform(partial(network.quantiles, head), truth)
-    if not rolls:
-        network.path_factor.copy_(copula_factor(probability))
-    if plan.channels > 1:
-        known = probability[:, :1] if rolls else probability  # later steps depend on the path
-        by_channel = known.unflatten(0, (-1, plan.channels))
-        network.channel_factor.copy_(channel_factor(by_channel))
-    return Correction(widening, None if rolls else network.path_factor, network.channel_factor)
-
-
-@torch.no_grad()
-def integral_transform(quantiles: Callable[[Tensor], Tensor], truth: Tensor) -> Tensor:
-    """Return the probability that was promised for values up to the truth, shape (sample, horizon), NaN kept.
-
-    ``quantiles`` returns the values (sample, horizon, level) at probabilities (1, 1, level).
-    """
-    grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
-    curve = quantiles(grid[None, None, :]).contiguous()
-    below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
-    return grid[below.clamp(0, PIT_GRID - 1)].masked_fill(truth.isnan(), torch.nan)
-
-
-@torch.no_grad()
-def correct(network: ForecastNetwork, correction: Correction) -> None:
-    """Give a network the spreads and the copula that were right for one trained alike."""
-    if correction.widening is not None and isinstance(network.output, QuantileOutput):
-        network.output.widen(correction.widening)
-    if correction.path_factor is not None:
-        network.path_factor.copy_(correction.path_factor)
-    network.channel_factor.copy_(correction.channel_factor)
-
-
-def conformal_widening(
-    output: QuantileOutput, error: Tensor, trained: Tensor, location: Tensor
-) -> Tensor:
-    """Return the factor on the distance of each quantile from the median that validation asks for."""
-    offset = trained - location.unsqueeze(-1)  # (origin, horizon, level)
-    ratio = error.unsqueeze(-1) / offset
-    factor = torch.ones(len(output.levels))
-    for i, level in enumerate(output.levels.tolist()):
-        if i == output.middle:
-            continue
-        known = ratio[..., i][torch.isfinite(ratio[..., i])]
-        if len(known):
-            wanted = torch.quantile(known.double(), max(level, 1 - level)).clamp(0.4, 2.5)
-            factor[i] = float(wanted)
-    return factor

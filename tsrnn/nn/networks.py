@@ -243,6 +243,14 @@ class ForecastNetwork(ReadingNetwork):
         """
         return self._after_newest(state, self._newest_inputs(values, covariates))
 
+    def recent_error(
+        self, values: Tensor, state: State, covariates: Covariates | None = None
+    ) -> Tensor | None:
+        """Return what the head's watch heeds after the newest row, (batch, 2); arguments as in :meth:`say`."""
+        inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
+        recent = self.head.recent_error(inputs)
+        return None if recent is None else recent.squeeze(1)
+
     def advance(
         self, values: Tensor, state: State, covariates: Covariates | None = None
     ) -> tuple[HeadValues, State]:
@@ -338,7 +346,9 @@ class ForecastNetwork(ReadingNetwork):
             response,
             *(memory or ()),
         )
-        return inputs if record is None else inputs._replace(record=record)
+        if record is None:
+            return inputs
+        return inputs._replace(record=record.relative, recent=record.recent)
 
     def quantiles(
         self, head: HeadValues, probability: Tensor, *, step: int | None = None

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from tsrnn.nn.reference import reference_forecasts
 from tsrnn.nn.scaling import CausalScale
 
-__all__ = ["REMEMBERED", "record_of", "remembered_origins", "track_record"]
+__all__ = ["REMEMBERED", "TrackRecord", "record_of", "remembered_origins", "track_record"]
 
 REMEMBERED = 32  # errors that a record is made of, each counting FADING times the next
 FADING = 0.9
 CREDIT = 2.0  # errors of average size that every reference is said to have made before
+
+
+class TrackRecord(NamedTuple):
+    """How the references did lately, one step ahead.
+
+    Parameters
+    ----------
+    relative : Tensor of shape (batch, position, reference), float32
+        Log of each reference's recent error relative to the mean over the references.
+    recent : Tensor of shape (batch, position, 2), float64
+        That mean, summed over the rows by their weight, in the units of the values; and the sum of weights.
+    """
+
+    relative: Tensor
+    recent: Tensor
 
 
 def track_record(
@@ -22,13 +39,13 @@ def track_record(
     *,
     seasons: tuple[int, ...],
     window: int,
-) -> Tensor:
-    """Return the log of each reference's recent error relative to the mean over the references.
+) -> TrackRecord:
+    """Return how large the recent errors of the references were, relative to each other and by themselves.
 
     The errors are those of forecasts one step ahead, which each reference would have made at the last
     ``REMEMBERED`` rows: exponentially weighted, rows without a value left out. Where nothing was seen
-    yet, or all were right, it is 0. The log is bounded, since ``CREDIT`` errors of average size are
-    added; it does not change with shift and scale of the values.
+    yet, or all were right, the log is 0. It is bounded, since ``CREDIT`` errors of average size are
+    added, and does not change with shift and scale of the values.
 
     Parameters
     ----------
@@ -43,7 +60,7 @@ def track_record(
 
     Returns
     -------
-    Tensor of shape (batch, position, reference), float32
+    TrackRecord
     """
     origins = remembered_origins(positions)
     said = reference_forecasts(values, scale, origins, horizon=1, seasons=seasons, window=window)
@@ -56,7 +73,9 @@ def remembered_origins(positions: Tensor) -> Tensor:
     return before[0] if len(positions) == 1 else torch.unique(before)
 
 
-def record_of(said: list[Tensor], values: Tensor, origins: Tensor, positions: Tensor) -> Tensor:
+def record_of(
+    said: list[Tensor], values: Tensor, origins: Tensor, positions: Tensor
+) -> TrackRecord:
     """Return :func:`track_record` from what each reference said at ``origins``, (batch, origin, 1)."""
     error = (torch.cat(said, -1) - values[:, origins + 1].unsqueeze(-1)).abs()
     seen = (~error[..., :1].isnan()).to(error.dtype)
@@ -68,4 +87,5 @@ def record_of(said: list[Tensor], values: Tensor, origins: Tensor, positions: Te
     average = total.mean(-1, keepdim=True)
     usual = torch.where(average > 0, average, torch.ones_like(average))
     relative = (total / usual * count + CREDIT) / (count + CREDIT)
-    return torch.where(average > 0, relative.log(), torch.zeros_like(relative)).float()
+    log = torch.where(average > 0, relative.log(), torch.zeros_like(relative)).float()
+    return TrackRecord(log, torch.cat([average, count], -1))

@@ -18,7 +18,7 @@ from tsrnn.nn.scaling import (
     restore,
     safe_ratio,
 )
-from tsrnn.nn.track_record import record_of, remembered_origins, track_record
+from tsrnn.nn.track_record import TrackRecord, record_of, remembered_origins, track_record
 
 __all__ = ["FARTHEST", "View"]
 
@@ -58,7 +58,7 @@ class View:
 
     def references_and_record(
         self, values: Tensor, scale: CausalScale, positions: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, TrackRecord]:
         """Return :meth:`relative_references` and :meth:`track_record`, of a few values in one computation."""
         if len(positions) > 1 or len(values) * self.plan.horizon > SAID_AT_ONCE:
             record = self.track_record(values, scale, positions)
@@ -68,7 +68,7 @@ class View:
         before = [forecast[:, :-1, :1] for forecast in said]
         newest = [forecast[:, -1:] for forecast in said]
         record = record_of(before, values, origins, positions)
-        return self._relative(newest, scale, positions), record
+        return self._relative(newest, scale, positions), _in_units(record, scale, positions)
 
     def _said(self, values: Tensor, scale: CausalScale, positions: Tensor) -> list[Tensor]:
         plan = self.plan
@@ -83,10 +83,11 @@ class View:
         relative = torch.stack([move.mul_(share).float() for move in moves], -2)
         return relative.clamp_(-FARTHEST, FARTHEST).nan_to_num_(0.0)
 
-    def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> Tensor:
-        """Return how well each reference did lately, shape (batch, position, reference)."""
+    def track_record(self, values: Tensor, scale: CausalScale, positions: Tensor) -> TrackRecord:
+        """Return how well the references did lately, the recent error in units of the scale."""
         plan = self.plan
-        return track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
+        record = track_record(values, scale, positions, seasons=plan.seasons, window=plan.window)
+        return _in_units(record, scale, positions)
 
     def level(self, scale: CausalScale, positions: Tensor) -> Tensor:
         """Return the level of the series in units of its scale, shape (batch, position).
@@ -118,3 +119,9 @@ class View:
         anchor = head.anchor.reshape(*head.anchor.shape, *extra)
         scale = head.scale.reshape(*head.scale.shape, *extra)
         return restore(anchor, scale * relative.double(), log=self.plan.log)
+
+
+def _in_units(record: TrackRecord, scale: CausalScale, positions: Tensor) -> TrackRecord:
+    error, count = record.recent.split(1, -1)
+    error = safe_ratio(error, scale.scale[:, positions].unsqueeze(-1))
+    return record._replace(recent=torch.cat([error, count], -1).float())

@@ -59,11 +59,10 @@ class DirectHead(MixtureHead):
         weights = torch.softmax(self.mixture + moved, -2)
         location = (weights * references).sum(-2) + self.unit * correction.squeeze(-2)
         location, spread = self.blend(location, spread, inputs)
-        unit = self.unit.expand_as(location)
         if inputs.response is not None:
-            location = location + unit * inputs.response
+            location = location + self.unit * inputs.response
         anchor, scale = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
-        return HeadValues(location, spread, unit, anchor, scale)
+        return HeadValues(location, spread, self.unit_now(inputs), anchor, scale)
 
     def _cut(self, references: Tensor) -> Tensor:
         """Cut (..., reference, horizon) into segments of shape (..., segment, reference * step)."""

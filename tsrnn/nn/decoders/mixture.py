@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tsrnn.nn.decoders.fitting import fit_mixtures, mixture_weights
 from tsrnn.nn.outputs import HeadValues
+from tsrnn.nn.watch import Watch
 
 __all__ = ["HeadInputs", "HeadSizes", "MixtureHead"]
 
@@ -64,7 +65,10 @@ class HeadInputs(NamedTuple):
     visible : Tensor of bool, shape (batch or 1, position, slot), optional
         Which of them each position sees.
     record : Tensor of shape (batch, position, reference), optional
-        See :func:`~tsrnn.nn.track_record.track_record`; not needed where all that is said is learned.
+        How each reference did lately relative to the others, see
+        :class:`~tsrnn.nn.track_record.TrackRecord`; not needed where all that is said is learned.
+    recent : Tensor of shape (batch, position, 2), optional
+        How large their errors were; likewise.
     """
 
     state: Tensor
@@ -78,6 +82,7 @@ class HeadInputs(NamedTuple):
     memory: Tensor | None = None
     visible: Tensor | None = None
     record: Tensor | None = None
+    recent: Tensor | None = None
 
     def repeat(self, times: int) -> HeadInputs:
         """Return those of a single position as ``times`` positions; the memory is common to them."""
@@ -126,6 +131,7 @@ class MixtureHead(nn.Module, ABC):
         self.register_buffer("trust", torch.zeros(()))
         self.register_buffer("share", torch.ones(()))
         self.register_buffer("unit", torch.ones(horizon))
+        self.watch = Watch()
         self.known = nn.Linear(inner_size, sizes.hidden)
 
     @abstractmethod
@@ -159,6 +165,7 @@ class MixtureHead(nn.Module, ABC):
         self.trust.zero_()
         self.share.fill_(1.0)
         self.unit.fill_(1.0)
+        self.watch.reset()
 
     @abstractmethod
     def _draw(self, generator: torch.Generator) -> None:
@@ -181,6 +188,22 @@ class MixtureHead(nn.Module, ABC):
         weights = self.following_weights(inputs.record)[..., which]
         followed = (weights * inputs.references[..., which]).sum(-2)
         return torch.lerp(followed, location, self.share), torch.mul(spread, self.share)
+
+    def recent_error(self, inputs: HeadInputs) -> Tensor | None:
+        """Return the recent error of the references, each by its weight, and its weight: what a watch heeds."""
+        if inputs.record is None or inputs.recent is None:
+            return None
+        weights = self.following_weights(inputs.record).mean(-1)
+        error, count = inputs.recent.unbind(-1)
+        return torch.stack([error * (weights * inputs.record.exp()).sum(-1), count], -1)
+
+    def unit_now(self, inputs: HeadInputs, which: slice = slice(None)) -> Tensor:
+        """Return the typical error at some steps of the horizon, larger where recent ones were."""
+        unit = self.unit[which]
+        recent = self.recent_error(inputs) if self.watch.power else None
+        if recent is None:
+            return unit.expand(*inputs.state.shape[:2], len(unit))
+        return unit * self.watch(recent).unsqueeze(-1)
 
     @torch.no_grad()
     def stay(self) -> None:

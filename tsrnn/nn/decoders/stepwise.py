@@ -134,9 +134,8 @@ class StepwiseHead(MixtureHead):
         spread = torch.stack([step.spread for step in steps], 2).unflatten(0, shape)
         location, spread = self.blend(location, spread, inputs, which)
         location = location + self._moved(inputs)[..., which]
-        unit = self.unit[which].expand_as(location)
         anchor, scale = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
-        return HeadValues(location, spread, unit, anchor, scale)
+        return HeadValues(location, spread, self.unit_now(inputs, which), anchor, scale)
 
     def _moved(self, inputs: HeadInputs) -> Tensor:
         """Return by how much covariates move each step, (batch, position, horizon)."""
