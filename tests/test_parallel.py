@@ -42,7 +42,7 @@ with shared_fit() as processes:
 CASES = {
     "weights": {"weight_col": "weight", "n_members": 2},
     "lanes": {"truncated_bptt": 4, "batch_size": 5},
-    "joint": {"target_col": ["y", "z"], "max_steps": 60, "learning_rate": 6e-2, "patience": 2},
+    "joint": {"target_col": ["y", "z"], "max_steps": 60, "learning_rate": 4e-2, "patience": 2},
     "unseeded": {"random_state": None, "max_steps": 3, "max_time": 600.0},
 }
 
