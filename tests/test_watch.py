@@ -10,8 +10,10 @@ import torch
 from tests import reference
 from tests.contract.samples import fit_tiny, tiny, waves
 from tests.nn.plans import plan as small_plan
+from tests.test_training import build
+from tests.test_validation import validation, walk
 from tsrnn import load
-from tsrnn.learning import calibration
+from tsrnn.learning import watching
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.reference import reference_names
 from tsrnn.nn.watch import Watch
@@ -32,7 +34,7 @@ def two_kinds() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def watching(frame, *, power=0.5, **settings):
+def heeding(frame, *, power=0.5, **settings):
     """A fitted forecaster whose network heeds recent errors."""
     model = fit_tiny(frame, **settings)
     for network in model.network_.networks:
@@ -121,7 +123,7 @@ def test_validation_gives_each_kind_of_series_its_own_spread(monkeypatch):
 
     settings = {"season": SEASON, "horizon": HORIZON, "context_length": 48, "max_steps": 1}
     model = tiny(**settings).fit(past)
-    monkeypatch.setattr(calibration, "POWERS", (0.0,))
+    monkeypatch.setattr(watching, "POWERS", (0.0,))
     blind = tiny(**settings).fit(past)
 
     assert float(blind.network_.networks[0].head.watch.power) == 0
@@ -147,7 +149,7 @@ def test_every_member_watches_alike():
 def test_updated_reread_and_loaded_forecasters_have_the_same_spread(tmp_path):
     frame = waves(series=3)
     past = frame[frame.groupby("unique_id").cumcount(ascending=False) >= 5]
-    model = watching(past)
+    model = heeding(past)
 
     reread = model.predict(frame, level=80)
     model.save(tmp_path / "model")
@@ -156,6 +158,28 @@ def test_updated_reread_and_loaded_forecasters_have_the_same_spread(tmp_path):
         each.update(frame[~frame.index.isin(past.index)])
         pd.testing.assert_frame_equal(each.predict(level=80), reread, rtol=1e-6)
 
-    flat = watching(past, power=0.0).predict(frame, level=80)
+    flat = heeding(past, power=0.0).predict(frame, level=80)
     assert (reread["forecast-hi-80"] - flat["forecast-hi-80"]).abs().min() > 1e-3
     pd.testing.assert_series_equal(flat["forecast"], reread["forecast"])
+
+
+def test_what_is_said_after_following_errors_is_what_was_judged(monkeypatch):
+    monkeypatch.setattr(watching, "POWERS", (0.5,))
+    network = build()
+    with torch.no_grad():
+        network.head.share.fill_(0.5)
+    check = validation(walk(900), np.arange(40, 890))
+    reading = check.reading(network)
+    read = reading.rows, reading.state, reading.covariates
+
+    with torch.inference_mode():
+        before = network.say(*read)
+        after, factor = watching.follow_errors(
+            network, network.output, check, before, network.recent_error(*read)
+        )
+        said = network.say(*read)
+
+    assert 0 < float(network.head.watch.power) < 1
+    assert factor != 1
+    torch.testing.assert_close(said, after)
+    torch.testing.assert_close(said.location, before.location)

@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from tsrnn.learning.validation import Validation
+from tsrnn.learning.watching import follow_errors
 from tsrnn.nn.joint import channel_factor
 from tsrnn.nn.networks import ForecastNetwork
-from tsrnn.nn.outputs import HeadValues, QuantileOutput
+from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
 
 __all__ = ["Correction", "calibrate", "conformal_widening", "correct", "integral_transform"]
 
 PIT_GRID = 201
-POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of recent errors, by which spreads may go
-FEW = 20  # series and stretches of time at which half of the power is believed
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Correction:
 def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | None:
     """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
 
-    First spreads are made to follow recent errors as far as that lowers the loss (:func:`_follow_errors`).
+    First spreads are made to follow recent errors as far as that lowers the loss
+    (:func:`~tsrnn.learning.watching.follow_errors`).
     Then a quantile at probability p is moved away from the median by the factor that would have put a share
     p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
     shrunk towards no change where there are few stretches of time: what moves a whole stretch says more
@@ -73,7 +73,7 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     widening = None
     if isinstance(network.output, QuantileOutput) and not rolls:
         recent = network.recent_error(*read)
-        head, level = _follow_errors(network, network.output, validation, head, recent)
+        head, level = follow_errors(network, network.output, validation, head, recent)
         error = network.view.relative_target(truth, head) - head.location
         stretches = len(np.unique(validation.stretch))
         share = (stretches - 1) / (stretches + 3)
@@ -92,56 +92,6 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     return Correction(
         widening, network.head.watch.state_dict(), path_factor, network.channel_factor
     )
-
-
-def _follow_errors(
-    network: ForecastNetwork,
-    output: QuantileOutput,
-    validation: Validation,
-    head: HeadValues,
-    recent: Tensor | None,
-) -> tuple[HeadValues, float]:
-    """Let spreads follow recent errors, by the power that forecasts best; return what is said then.
-
-    The power is shrunk where few series and stretches of time tell of it. The share of values inside the
-    interval of four in five stays what it was, by a factor on all spreads that is returned, too.
-    """
-    watch, view = network.head.watch, network.view
-    if recent is None:
-        return head, 1.0
-    heard = recent[recent[:, 1] > 0]
-    usual = (heard[:, 0] / heard[:, 1]).median() if len(heard) else torch.zeros(())
-    truth = torch.from_numpy(validation.truth)[:, : network.plan.horizon]
-    error = view.relative_target(truth, head) - head.location
-    low, high = (int((output.levels - level).abs().argmin()) for level in (0.1, 0.9))
-    offsets = output.trained(head) - head.location.unsqueeze(-1)
-    size = torch.where(error < 0, error / offsets[..., low], error / offsets[..., high])
-    known = size.isfinite()
-    if not usual > 0 or not bool(known.any()):
-        return head, 1.0
-    watch.usual.copy_(usual)
-    relative = watch.relative(recent).unsqueeze(-1)
-    inside = float((size[known] <= 1).double().mean())
-
-    def said(power: float) -> tuple[HeadValues, float]:
-        factor = relative**power
-        level = float(np.quantile((size / factor)[known].numpy(), inside))
-        return head._replace(unit=head.unit * level * factor), level
-
-    def loss(power: float) -> float:
-        quantiles = network.quantiles(said(power)[0], output.levels[None, None, :])
-        return float(np.nanmean(validation.loss_of(quantiles.numpy())))
-
-    judged = np.isfinite(validation.truth).any(1)
-    series = validation.origins.series // network.plan.channels
-    count = np.unique(np.stack([series, validation.stretch])[:, judged], axis=1).shape[1]
-    power = min(POWERS, key=loss) * count / (count + FEW)
-    after, level = said(power)
-    if not level > 0:
-        return head, 1.0
-    watch.power.fill_(power)
-    output.widen(torch.full_like(output.levels, level).float())
-    return after._replace(unit=after.unit / level), level
 
 
 @torch.no_grad()
@@ -179,6 +129,8 @@ def conformal_widening(
             continue
         known = ratio[..., i][torch.isfinite(ratio[..., i])]
         if len(known):
-            wanted = np.quantile(known.double().numpy(), max(level, 1 - level))  # torch's takes 2^24
+            wanted = np.quantile(
+                known.double().numpy(), max(level, 1 - level)
+            )  # torch's takes 2^24
             factor[i] = float(np.clip(wanted, 0.4, 2.5))
     return factor

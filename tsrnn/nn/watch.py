@@ -16,7 +16,7 @@ class Watch(nn.Module):
 
     The factor is ``x ** power``, where x is the recent error relative to the usual one: some series are
     harder to forecast than their changes tell, and some times are. The power is chosen by validation
-    (:func:`tsrnn.learning.calibration.calibrate`); 0, at first, heeds no errors.
+    (:func:`~tsrnn.learning.watching.follow_errors`); 0, at first, heeds no errors.
     """
 
     power: Tensor
