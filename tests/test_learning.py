@@ -388,3 +388,22 @@ def test_a_growing_monthly_series_is_forecast_better_than_by_seasonal_naive(deco
     seasonal = np.abs(values[120:132] - values[132:]).mean()
     assert model.plan_.representation == "log"
     assert error < 0.6 * seasonal
+
+
+def test_demand_that_is_mostly_nothing_is_forecast_as_nothing():
+    """Seven months of ten without a sale: no forecast has a smaller absolute error than 0, the median."""
+    rng = np.random.default_rng(0)
+    series, rows, horizon = 60, 60, 12
+    y = rng.poisson(2.0, (series, rows)) * (rng.random((series, rows)) < 0.3)
+    frame = pd.DataFrame({
+        "unique_id": np.repeat([f"s{i:02d}" for i in range(series)], rows),
+        "ds": np.tile(pd.date_range("2020-01-01", periods=rows, freq="MS"), series),
+        "y": y.ravel().astype(float),
+    })  # fmt: skip
+    past = frame[frame.groupby("unique_id").cumcount() < rows - horizon]
+    model = RNNForecaster(horizon=horizon, max_steps=8, hidden_size=8, random_state=0).fit(past)
+
+    forecast = model.predict()["forecast"].to_numpy().reshape(series, horizon)
+
+    truth = y[:, -horizon:]
+    assert np.abs(forecast - truth).mean() < 1.01 * np.abs(truth).mean()
