@@ -3,7 +3,7 @@
 All series of such a set share their stamps. At a cutoff the model gets the rows known there, through
 ``predict(history)``, as a user would; forecasts of thousands of cutoffs are asked in few calls. Naive is
 the last value, seasonal naive the value of the same phase one ``lag`` ago. Scores pool all cutoffs and
-steps, series weighing alike; no intervals but 80 and 95 %.
+steps, series weighing alike; MSIS is scaled as MASE is.
 
 - stocks_kdd17: opening prices of 50 stocks in US dollars, squared error 1, 3 and 5 trading days ahead
   over the last 252 days (252 - n targets), the test of Zhang, Aggarwal and Qi (2017).
@@ -172,6 +172,8 @@ class Tally:
             if f"forecast-lo-{level}" in said:
                 low, high = said[f"forecast-lo-{level}"], said[f"forecast-hi-{level}"]
                 losses[f"in_{level}"] = (low <= truth) & (truth <= high)
+                missed = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+                losses[f"interval_{level}"] = high - low + 200 / (100 - level) * missed
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + np.where(known, loss, 0.0).sum(1)
 
@@ -180,6 +182,8 @@ class Tally:
         total = self._count.sum(1)
         scores = {name: sums.sum(1) / total for name, sums in self._sums.items()}
         scores["mase"] = scores["mae"] / scale
+        if "interval_95" in scores:
+            scores["msis"] = scores["interval_95"] / scale
         for step in range(1, min(self._count.shape[1], 5) + 1):
             scores[f"mse_{step}"] = self._sums["mse"][:, step - 1] / self._count[:, step - 1]
         return scores
@@ -239,7 +243,7 @@ ROLLING = {
     ),
     **{
         f"epf_{market.lower()}{name}": Rolling(
-            _loaded("epf", ids=[market]), 24, 24, judged=728 * 24, step=24, lag=168, measures=("mae", "rmae"),
+            _loaded("epf", ids=[market]), 24, 24, judged=728 * 24, step=24, lag=168, measures=("mae", "rmae", "msis"),
             known=known,
         )
         for market in ("NP", "PJM")
@@ -247,7 +251,7 @@ ROLLING = {
     },
     **{
         f"vic_elec{name}": Rolling(
-            _loaded("vic_elec"), 48, 48, judged=364 * 48, step=48, lag=336, measures=("mae", "mase"),
+            _loaded("vic_elec"), 48, 48, judged=364 * 48, step=48, lag=336, measures=("mae", "mase", "msis"),
             known=known,
         )
         for name, known in (("", ()), ("_known", ("temperature", "holiday")))

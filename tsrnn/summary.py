@@ -39,9 +39,11 @@ def summarise(forecaster: RNNForecaster) -> str:
         rows.append(("bounds", " ".join(limits)))
     if network.networks[0].head.stays:
         rows.append(("without training", "the last value: no mixture of them forecast better"))
-    power = float(network.networks[0].head.watch.power)
-    if power:
-        rows.append(("spreads", f"follow recent errors, to the power of {power:.2f}"))
+    whose = ("recent errors of the references", "the model's own recent errors")
+    powers = [float(watch.power) for watch in network.networks[0].watches]
+    followed = [f"{who} to {p:.2f}" for who, p in zip(whose, powers, strict=True) if p]
+    if followed:
+        rows.append(("spreads", f"follow, to a power: {', '.join(followed)}"))
     chosen = _chosen(network.plan)
     if chosen:
         rows.append(("stack", ", ".join(chosen)))
@@ -59,6 +61,8 @@ def summarise(forecaster: RNNForecaster) -> str:
     total = 0
     for name, block in network.members[0].named_children():
         count = sum(p.numel() for p in block.parameters())
+        if not count:  # nothing of it is learned by gradients
+            continue
         total += count
         rows.append((f"block {name}", f"{count:,} parameters"))
         rows += [(f"  {each.name}", str(each)) for each in blocks_of(block)]

@@ -142,6 +142,8 @@ def test_sums_in_parts_are_the_scores_of_the_whole():
     np.testing.assert_allclose(scores["mse_3"], np.nanmean(error[:, :, 2] ** 2, axis=1))
     np.testing.assert_allclose(scores["in_80"], (error <= 1).sum((1, 2)) / 42)
     np.testing.assert_allclose(scores["in_95"], (error <= 2).sum((1, 2)) / 42)
+    missed = np.where(np.isnan(truth), 0, np.maximum(error - 2, 0)).sum((1, 2)) / 42
+    np.testing.assert_allclose(scores["msis"], (4 + 2 / 0.05 * missed) / [2, 4])
 
 
 def test_channels_are_standardised_by_the_first_twelve_of_twenty_months():

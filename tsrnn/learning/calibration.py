@@ -30,8 +30,8 @@ class Correction:
     ----------
     widening : Tensor of shape (level,) or None
         Factor on the distance of each trained quantile from the median; None without quantiles.
-    watch : dict
-        State of the head's :class:`~tsrnn.nn.watch.Watch`.
+    watches : tuple of dict
+        States of :attr:`~tsrnn.nn.networks.ForecastNetwork.watches`.
     path_factor : Tensor of shape (horizon, horizon) or None
         Cholesky factor of the copula of paths; None for a network that rolls on by its own samples.
     channel_factor : Tensor of shape (channel, channel)
@@ -39,7 +39,7 @@ class Correction:
     """
 
     widening: Tensor | None
-    watch: dict[str, Tensor]
+    watches: tuple[dict[str, Tensor], ...]
     path_factor: Tensor | None
     channel_factor: Tensor
 
@@ -67,13 +67,16 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         return None
     reading = validation.reading(network)
     read = reading.rows, reading.state, reading.covariates
-    network.head.watch.reset()
+    for watch in network.watches:
+        watch.reset()
     head = network.say(*read)
     truth = torch.from_numpy(validation.truth)[:, : plan.horizon]
     widening = None
     if isinstance(network.output, QuantileOutput) and not rolls:
-        recent = network.recent_error(*read)
-        head, level = follow_errors(network, network.output, validation, head, recent)
+        level = 1.0
+        for watch, recent in network.recent_errors(*read):
+            head, factor = follow_errors(network, watch, validation, head, recent)
+            level *= factor
         error = network.view.relative_target(truth, head) - head.location
         stretches = len(np.unique(validation.stretch))
         share = (stretches - 1) / (stretches + 3)
@@ -89,9 +92,8 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
         by_channel = known.unflatten(0, (-1, plan.channels))
         network.channel_factor.copy_(channel_factor(by_channel))
     path_factor = None if rolls else network.path_factor
-    return Correction(
-        widening, network.head.watch.state_dict(), path_factor, network.channel_factor
-    )
+    watches = tuple(watch.state_dict() for watch in network.watches)
+    return Correction(widening, watches, path_factor, network.channel_factor)
 
 
 @torch.no_grad()
@@ -111,7 +113,8 @@ def correct(network: ForecastNetwork, correction: Correction) -> None:
     """Give a network the spreads and the copula that were right for one trained alike."""
     if correction.widening is not None and isinstance(network.output, QuantileOutput):
         network.output.widen(correction.widening)
-    network.head.watch.load_state_dict(correction.watch)
+    for watch, state in zip(network.watches, correction.watches, strict=True):
+        watch.load_state_dict(state)
     if correction.path_factor is not None:
         network.path_factor.copy_(correction.path_factor)
     network.channel_factor.copy_(correction.channel_factor)

@@ -9,37 +9,43 @@ from torch import Tensor
 from tsrnn.learning.validation import Validation
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues, QuantileOutput
+from tsrnn.nn.watch import Watch
 
 __all__ = ["follow_errors"]
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-FEW = 20  # series and stretches of time at which half of the power is believed
+FEW = 20  # series and stretches of time at which half of the power that was best is believed
+FEWER = 5  # at which spreads go half way in proportion to the network's own errors
+AGAINST = 2.0  # standard errors
 
 
 @torch.no_grad()
 def follow_errors(
     network: ForecastNetwork,
-    output: QuantileOutput,
+    watch: Watch,
     validation: Validation,
     head: HeadValues,
     recent: Tensor | None,
 ) -> tuple[HeadValues, float]:
-    """Let spreads follow recent errors, by the power that forecasts best.
+    """Let spreads follow recent errors.
 
-    The power is shrunk where few series and stretches of time tell of it. The share of values inside the
-    interval of four in five stays what it was, by a factor on all spreads.
+    Those of the references by the power that forecasts best, since they tell little of some series; the
+    network's own in proportion, unless validation speaks against it by ``AGAINST`` standard errors: how
+    errors drift over years, rows right behind those that taught can't show. Either power is shrunk where
+    few series and stretches of time tell of it. The share of values inside the interval of four in five
+    stays what it was, by a factor on all spreads.
 
     Parameters
     ----------
     network : ForecastNetwork
-        Its watch, at rest, is set.
-    output : QuantileOutput
-        The network's; its spreads are multiplied by the factor.
+        With quantiles; its spreads are multiplied by the factor.
+    watch : Watch
+        Of the network, at rest; it is set.
     validation : Validation
     head : HeadValues
         What the network says there.
     recent : Tensor of shape (origin, 2), optional
-        See :meth:`~tsrnn.nn.networks.ForecastNetwork.recent_error`; None where it tells of none.
+        What the watch heeds there; None where that tells of nothing.
 
     Returns
     -------
@@ -47,7 +53,11 @@ def follow_errors(
         What the network says now.
     factor : float
     """
-    watch = network.head.watch
+    output = network.output
+    if not isinstance(output, QuantileOutput):
+        raise TypeError(
+            f"only quantiles can be made to follow errors. Got {network.plan.output!r}."
+        )
     size = _sizes(network, output, validation, head)
     known = size.isfinite()
     usual = _usual(recent)
@@ -63,12 +73,19 @@ def follow_errors(
     def said(power: float) -> HeadValues:
         return head._replace(unit=head.unit * level(power) * relative**power)
 
-    def loss(power: float) -> float:
-        quantiles = network.quantiles(said(power), output.levels[None, None, :])
-        return float(np.nanmean(validation.loss_of(quantiles.numpy())))
-
+    losses = {
+        power: validation.loss_of(
+            network.quantiles(said(power), output.levels[None, None, :]).numpy()
+        )
+        for power in POWERS
+    }
     count = _things(validation)
-    power = min(POWERS, key=loss) * count / (count + FEW)
+    if watch is network.hindsight:
+        held = [p for p in POWERS if validation.evidence(losses[p], losses[POWERS[0]]) < AGAINST]
+        power = max(held) * count / (count + FEWER)
+    else:
+        best = min(POWERS, key=lambda power: float(np.nanmean(losses[power])))
+        power = best * count / (count + FEW)
     factor = level(power)
     if not factor > 0:
         return head, 1.0

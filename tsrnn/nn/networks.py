@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -20,7 +20,8 @@ from tsrnn.nn.decoders import (
     recall,
 )
 from tsrnn.nn.encoder import State
-from tsrnn.nn.inputs import feature_count
+from tsrnn.nn.hindsight import outcomes, recent_size
+from tsrnn.nn.inputs import feature_count, newest_rows
 from tsrnn.nn.linear_response import LinearResponse
 from tsrnn.nn.outputs import HeadValues, make_output
 from tsrnn.nn.plan import NetworkPlan
@@ -28,6 +29,7 @@ from tsrnn.nn.reader import ReadingNetwork, Rows
 from tsrnn.nn.reference import reference_names
 from tsrnn.nn.response import RESPONSES, FutureResponse
 from tsrnn.nn.view import FARTHEST
+from tsrnn.nn.watch import Watch
 
 __all__ = ["ForecastNetwork"]
 
@@ -82,6 +84,7 @@ class ForecastNetwork(ReadingNetwork):
             dropout=plan.encoder.dropout,
         )
         self.head = make_head(plan, sizes)
+        self.hindsight = Watch()
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         # Cholesky factors of the copula that joins the margins to paths: over steps, over channels
         self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
@@ -103,6 +106,7 @@ class ForecastNetwork(ReadingNetwork):
         network.to_empty(device="cpu")
         network.encoder.initialise(generator)
         network.head.initialise(generator)
+        network.hindsight.reset()
         for block in (network.covariates, network.response):
             if block is not None:
                 block.initialise(generator)
@@ -241,15 +245,43 @@ class ForecastNetwork(ReadingNetwork):
         -------
         HeadValues of shape (batch, horizon)
         """
-        return self._after_newest(state, self._newest_inputs(values, covariates))
+        head = self._after_newest(state, self._newest_inputs(values, covariates))
+        return self._in_hindsight(head, values, covariates)
 
-    def recent_error(
+    @property
+    def watches(self) -> tuple[Watch, Watch]:
+        """What makes spreads follow recent errors: those of the references, and the network's own."""
+        return self.head.watch, self.hindsight
+
+    def recent_errors(
         self, values: Tensor, state: State, covariates: Covariates | None = None
-    ) -> Tensor | None:
-        """Return what the head's watch heeds after the newest row, (batch, 2); arguments as in :meth:`say`."""
+    ) -> Iterator[tuple[Watch, Tensor | None]]:
+        """Yield each watch and what it heeds after the newest row, (batch, 2); arguments as in :meth:`say`."""
         inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
         recent = self.head.recent_error(inputs)
-        return None if recent is None else recent.squeeze(1)
+        yield self.head.watch, None if recent is None else recent.squeeze(1)
+        own = self._own_error(values, covariates) if self.plan.looks_back else None
+        yield self.hindsight, own
+
+    def _own_error(self, values: Tensor, covariates: Covariates | None) -> Tensor:
+        """Return the error, (batch, 2), of what the network would have said within its newest window."""
+        rows = self.plan.look_back + self.plan.context
+        values = newest_rows(values, rows)
+        covariates = None if covariates is None else covariates.newest(rows)
+        positions = self.positions(self.plan.context)[:-1]
+        steps = torch.arange(len(positions), device=positions.device)
+        head, _ = self.go_on(values, None, None, steps, covariates)
+        truth = outcomes(values, positions, self.plan.horizon)
+        return recent_size(head.sizes(self.view.relative_target(truth, head)))
+
+    def _in_hindsight(
+        self, head: HeadValues, values: Tensor, covariates: Covariates | None
+    ) -> HeadValues:
+        """Return what is said with spreads that follow the network's own recent errors."""
+        if not self.hindsight.power:
+            return head
+        factor = self.hindsight(self._own_error(values, covariates))
+        return head._replace(unit=head.unit * factor.unsqueeze(-1))
 
     def advance(
         self, values: Tensor, state: State, covariates: Covariates | None = None

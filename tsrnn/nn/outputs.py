@@ -55,6 +55,11 @@ class HeadValues(NamedTuple):
         bounded = halved * (2 * LOG_SPREAD_LIMIT) - LOG_SPREAD_LIMIT
         return self.unit.unsqueeze(-2) * bounded.exp()
 
+    def sizes(self, target: Tensor) -> Tensor:
+        """Return errors of the location in units of the spread on their side, (..., horizon), NaN kept."""
+        error, spread = target - self.location, self.spread()
+        return error.abs() / torch.where(error < 0, spread[..., 0, :], spread[..., 1, :])
+
 
 class Output(nn.Module, ABC):
     """A family of predictive distributions over relative values."""

@@ -142,6 +142,16 @@ class NetworkPlan:
         return self.decoder == "shift" or (self.stepwise and self.teacher_forcing == "always")
 
     @property
+    def looks_back(self) -> bool:
+        """Whether spreads may follow the network's own recent errors.
+
+        Where a step reads many rows, what references did one row ahead says little; of a long horizon
+        little is known yet, at the price of saying it many times.
+        """
+        known = self.horizon <= SAID_AT_ONCE and self.context > self.patch > 1
+        return known and self.is_causal and not self.conditional
+
+    @property
     def segment(self) -> int:
         """Steps of the horizon that the head says together: all of a short one."""
         return self.horizon if self.horizon <= SAID_AT_ONCE else SEGMENT
