@@ -13,7 +13,7 @@ from tests.test_training import build
 from tests.test_validation import validation
 from tsrnn import load
 from tsrnn.learning import watching
-from tsrnn.nn.hindsight import outcomes, recent_size
+from tsrnn.nn.hindsight import outcomes, recent_error
 
 PATCH, CONTEXT, HORIZON = 4, 24, 6
 DAY = 24
@@ -79,26 +79,28 @@ def test_errors_count_less_with_age_and_by_what_is_known_of_a_forecast():
         [[[1.0, 3.0], [2.0, 9.0], [0.5, nan]], [[nan, nan], [nan, nan], [1.0, 1.0]]]
     )
 
-    error, count = recent_size(sizes).unbind(-1)
+    error, count = recent_error(sizes).unbind(-1)
 
     first = 0.95**2 * (1 + 3) / 2 + 0.95 * (2 + 4) / 2 + 0.5 / 2  # 9 counts as 4
     assert error.tolist() == pytest.approx([first, 1.0])
     assert count.tolist() == pytest.approx([0.95**2 + 0.95 + 0.5, 1.0])
 
 
-def test_its_own_error_is_that_of_forecasts_from_the_steps_of_its_newest_window():
+def test_its_own_error_is_that_of_forecasts_from_the_newest_steps_of_its_newest_window(monkeypatch):
     made = network()
     values = rows_for(made)
     look_back, plan = made.plan.look_back, made.plan
+    monkeypatch.setattr("tsrnn.nn.networks.LOOKED_BACK", 4)
+    monkeypatch.setattr("tsrnn.nn.networks.SAID_AT_ONCE", 1)  # series by series
 
     with torch.no_grad():
-        (_, _), (watch, own) = made.recent_errors(values, made.read(values))
+        own = made.own_error(values)
         error, count = np.zeros(2), np.zeros(2)
         steps = plan.context // PATCH
-        for step in range(1, steps):  # the newest has no outcome yet
+        for step in range(steps - 4, steps):  # the newest has no outcome yet
             stop = look_back + step * PATCH
             head = made.say(values[:, :stop], made.read(values[:, :stop]))
-            target = made.view.relative_target(values[:, stop : stop + HORIZON], head._replace())
+            target = made.view.relative_target(values[:, stop : stop + HORIZON], head)
             known = target.shape[1]
             spread = head.spread()[..., :known]
             away = target - head.location[:, :known]
@@ -107,7 +109,6 @@ def test_its_own_error_is_that_of_forecasts_from_the_steps_of_its_newest_window(
             error += weight * size.clamp_max(4.0).sum(1).numpy()
             count += weight * known
 
-    assert watch is made.hindsight
     np.testing.assert_allclose(own[:, 0], error, rtol=1e-4)
     np.testing.assert_allclose(own[:, 1], count, rtol=1e-5)
 
@@ -118,11 +119,10 @@ def test_what_is_said_is_wider_by_that_factor_alone():
     state = made.read(values)
     with torch.no_grad():
         before = made.say(values, state)
-        _, (watch, own) = made.recent_errors(values, state)
-        watch.power.fill_(0.5)
-        watch.usual.fill_(0.3)
+        made.hindsight.power.fill_(0.5)
+        made.hindsight.usual.fill_(0.3)
         after = made.say(values, state)
-        factor = watch(own)
+        factor = made.hindsight(made.own_error(values))
 
     assert float((factor - 1).abs().min()) > 0.05
     torch.testing.assert_close(after.unit, before.unit * factor.unsqueeze(-1))
@@ -145,27 +145,27 @@ def test_which_networks_look_back(changes, looks):
     assert small_plan(**changes).looks_back is looks
 
 
-@pytest.mark.parametrize(("against", "power"), [(0.5, 1.0), (5.0, 0.0)])
-def test_spreads_are_in_proportion_to_own_errors_unless_validation_speaks_against_it(
+@pytest.mark.parametrize(
+    ("against", "power"), [((0, 0, 0, 1.9), 1.0), ((0, 2.1, 0, 0), 0.25), ((5, 5, 5, 5), 0.0)]
+)
+def test_spreads_are_in_proportion_to_own_errors_unless_validation_objects(
     monkeypatch, against, power
 ):
     made = network()
     values = 50 + np.random.default_rng(0).normal(size=900).cumsum()
     check = validation(values, np.arange(100, 890, 3), horizon=HORIZON)
     reading = check.reading(made)
-    read = reading.rows, reading.state, reading.covariates
-    monkeypatch.setattr(
-        type(check), "evidence", lambda _, before, after: 0.0 if after is before else against
-    )
+    said_of = iter((0.0, *against))  # of no power, and of a quarter to one
+    monkeypatch.setattr(type(check), "evidence", lambda *_: next(said_of))
 
     with torch.inference_mode():
-        before = made.say(*read)
-        _, (watch, own) = made.recent_errors(*read)
-        after, _ = watching.follow_errors(made, watch, check, before, own)
-        said = made.say(*read)
+        before = made.say(reading.rows, reading.state)
+        own = made.own_error(reading.rows)
+        after, _ = watching.follow_itself(made, made.output, check, before, own)
+        said = made.say(reading.rows, reading.state)
 
     stretches = len(np.unique(check.stretch))
-    assert float(watch.power) == pytest.approx(power * stretches / (stretches + 5))
+    assert float(made.hindsight.power) == pytest.approx(power * stretches / (stretches + 5))
     torch.testing.assert_close(said, after)
 
 
@@ -185,6 +185,40 @@ def test_updated_reread_and_loaded_forecasters_have_the_same_spread(decoder, tmp
     flat = looking_back(past, power=0.0, decoder=decoder).predict(frame, level=80)
     assert (reread["forecast-hi-80"] - flat["forecast-hi-80"]).abs().min() > 1e-3
     pd.testing.assert_series_equal(flat["forecast"], reread["forecast"])
+
+
+def test_paths_beyond_the_horizon_are_as_wide_as_at_their_origin(monkeypatch):
+    """A path tells nothing of the network's errors: it is not looked back at, which would take long."""
+    frame = hourly(9, series=2)
+    model = looking_back(frame)
+    seen = []
+    own_error = type(model.network_.networks[0]).own_error
+
+    def counted(self, values, covariates=None):
+        seen.append(len(values))
+        return own_error(self, values, covariates)
+
+    monkeypatch.setattr(type(model.network_.networks[0]), "own_error", counted)
+
+    paths = model.simulate(n_paths=20, horizon=60)
+
+    assert seen == [2]
+    assert np.isfinite(paths.select_dtypes("number").to_numpy()).all()
+
+
+def test_covariates_and_channels_look_back_too():
+    frame = hourly(9)
+    frame["load"] = frame["y"].shift(1).bfill() + 5
+    past, ahead = frame[:-24], frame[-24:]
+    known = looking_back(past, future_covariates=["load"])
+    wide = known.predict(level=80, future_df=ahead.drop(columns="y"))
+    known.network_.networks[0].hindsight.power.fill_(0.0)
+    flat = known.predict(level=80, future_df=ahead.drop(columns="y"))
+    assert (wide["forecast-hi-80"] - flat["forecast-hi-80"]).abs().min() > 1e-3
+
+    joint = looking_back(past, target_col=["y", "load"])
+    reread = joint.predict(past, level=80)
+    pd.testing.assert_frame_equal(joint.predict(level=80), reread, rtol=1e-5)
 
 
 def test_intervals_stay_right_where_errors_grow_after_the_fit(monkeypatch):

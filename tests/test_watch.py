@@ -174,8 +174,9 @@ def test_what_is_said_after_following_errors_is_what_was_judged(monkeypatch):
 
     with torch.inference_mode():
         before = network.say(*read)
-        (watch, recent), _ = network.recent_errors(*read)
-        after, factor = watching.follow_errors(network, watch, check, before, recent)
+        after, factor = watching.follow_references(
+            network, network.output, check, before, network.recent_error(*read)
+        )
         said = network.say(*read)
 
     assert 0 < float(network.head.watch.power) < 1

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tsrnn.learning.validation import Validation
-from tsrnn.learning.watching import follow_errors
+from tsrnn.learning.watching import follow_itself, follow_references
 from tsrnn.nn.joint import channel_factor
 from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
@@ -48,8 +48,7 @@ class Correction:
 def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | None:
     """Correct the spread of each quantile, and fit the copula of paths, on validation forecasts.
 
-    First spreads are made to follow recent errors as far as that lowers the loss
-    (:func:`~tsrnn.learning.watching.follow_errors`).
+    First spreads are made to follow recent errors (:mod:`tsrnn.learning.watching`).
     Then a quantile at probability p is moved away from the median by the factor that would have put a share
     p of the validation values below it (split conformal prediction; Romano, Patterson and Candes 2019),
     shrunk towards no change where there are few stretches of time: what moves a whole stretch says more
@@ -73,9 +72,11 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     truth = torch.from_numpy(validation.truth)[:, : plan.horizon]
     widening = None
     if isinstance(network.output, QuantileOutput) and not rolls:
-        level = 1.0
-        for watch, recent in network.recent_errors(*read):
-            head, factor = follow_errors(network, watch, validation, head, recent)
+        output, recent = network.output, network.recent_error(*read)
+        head, level = follow_references(network, output, validation, head, recent)
+        if plan.looks_back:
+            own = network.own_error(reading.rows, reading.covariates)
+            head, factor = follow_itself(network, output, validation, head, own)
             level *= factor
         error = network.view.relative_target(truth, head) - head.location
         stretches = len(np.unique(validation.stretch))

@@ -1,6 +1,9 @@
-"""How far spreads follow recent errors: the power of a network's watch, chosen on validation forecasts."""
+"""How far spreads follow recent errors: the powers of a network's watches, chosen on validation forecasts."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,41 +14,38 @@ from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import HeadValues, QuantileOutput
 from tsrnn.nn.watch import Watch
 
-__all__ = ["follow_errors"]
+__all__ = ["follow_itself", "follow_references"]
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-FEW = 20  # series and stretches of time at which half of the power that was best is believed
-FEWER = 5  # at which spreads go half way in proportion to the network's own errors
-AGAINST = 2.0  # standard errors
+HALF_OF_REFERENCES = 20  # series and stretches of time at which half of the power is believed
+HALF_OF_OWN = 5
+OBJECTION = 2.0  # standard errors of the loss
 
 
 @torch.no_grad()
-def follow_errors(
+def follow_references(
     network: ForecastNetwork,
-    watch: Watch,
+    output: QuantileOutput,
     validation: Validation,
     head: HeadValues,
     recent: Tensor | None,
 ) -> tuple[HeadValues, float]:
-    """Let spreads follow recent errors.
+    """Let spreads follow recent errors of the references, by the power that forecasts best.
 
-    Those of the references by the power that forecasts best, since they tell little of some series; the
-    network's own in proportion, unless validation speaks against it by ``AGAINST`` standard errors: how
-    errors drift over years, rows right behind those that taught can't show. Either power is shrunk where
-    few series and stretches of time tell of it. The share of values inside the interval of four in five
-    stays what it was, by a factor on all spreads.
+    The power is shrunk where few series and stretches of time tell of it. The share of values inside the
+    interval of four in five stays what it was, by a factor on all spreads.
 
     Parameters
     ----------
     network : ForecastNetwork
-        With quantiles; its spreads are multiplied by the factor.
-    watch : Watch
-        Of the network, at rest; it is set.
+        Its head's watch, at rest, is set.
+    output : QuantileOutput
+        The network's; its spreads are multiplied by the factor.
     validation : Validation
     head : HeadValues
         What the network says there.
     recent : Tensor of shape (origin, 2), optional
-        What the watch heeds there; None where that tells of nothing.
+        See :meth:`~tsrnn.nn.networks.ForecastNetwork.recent_error`; None where it tells of none.
 
     Returns
     -------
@@ -53,11 +53,52 @@ def follow_errors(
         What the network says now.
     factor : float
     """
-    output = network.output
-    if not isinstance(output, QuantileOutput):
-        raise TypeError(
-            f"only quantiles can be made to follow errors. Got {network.plan.output!r}."
+    count = _things(validation)
+
+    def best(losses: dict[float, np.ndarray]) -> float:
+        power = min(losses, key=lambda power: float(np.nanmean(losses[power])))
+        return power * count / (count + HALF_OF_REFERENCES)
+
+    return _follow(network, output, network.head.watch, validation, head, recent, best)
+
+
+@torch.no_grad()
+def follow_itself(
+    network: ForecastNetwork,
+    output: QuantileOutput,
+    validation: Validation,
+    head: HeadValues,
+    recent: Tensor,
+) -> tuple[HeadValues, float]:
+    """Let spreads follow the network's own recent errors: in proportion, unless validation objects.
+
+    The rows that choose lie right behind those that taught, and can't show how errors drift over the
+    years. So a power is not asked to lower the loss there: it must not raise it by ``OBJECTION`` standard
+    errors. Otherwise as :func:`follow_references`; ``recent`` is
+    :meth:`~tsrnn.nn.networks.ForecastNetwork.own_error`.
+    """
+    count = _things(validation)
+
+    def largest(losses: dict[float, np.ndarray]) -> float:
+        still, *_ = losses.values()
+        held = itertools.takewhile(
+            lambda power: validation.evidence(losses[power], still) < OBJECTION, losses
         )
+        return max(held) * count / (count + HALF_OF_OWN)
+
+    return _follow(network, output, network.hindsight, validation, head, recent, largest)
+
+
+def _follow(
+    network: ForecastNetwork,
+    output: QuantileOutput,
+    watch: Watch,
+    validation: Validation,
+    head: HeadValues,
+    recent: Tensor | None,
+    choose: Callable[[dict[float, np.ndarray]], float],
+) -> tuple[HeadValues, float]:
+    """Set a watch to the power chosen by the losses of each, ascending."""
     size = _sizes(network, output, validation, head)
     known = size.isfinite()
     usual = _usual(recent)
@@ -70,22 +111,12 @@ def follow_errors(
     def level(power: float) -> float:
         return float(np.quantile((size / relative**power)[known].numpy(), inside))
 
-    def said(power: float) -> HeadValues:
-        return head._replace(unit=head.unit * level(power) * relative**power)
+    def loss(power: float) -> np.ndarray:
+        said = head._replace(unit=head.unit * level(power) * relative**power)
+        quantiles = network.quantiles(said, output.levels[None, None, :])
+        return validation.loss_of(quantiles.numpy())
 
-    losses = {
-        power: validation.loss_of(
-            network.quantiles(said(power), output.levels[None, None, :]).numpy()
-        )
-        for power in POWERS
-    }
-    count = _things(validation)
-    if watch is network.hindsight:
-        held = [p for p in POWERS if validation.evidence(losses[p], losses[POWERS[0]]) < AGAINST]
-        power = max(held) * count / (count + FEWER)
-    else:
-        best = min(POWERS, key=lambda power: float(np.nanmean(losses[power])))
-        power = best * count / (count + FEW)
+    power = choose({power: loss(power) for power in POWERS})
     factor = level(power)
     if not factor > 0:
         return head, 1.0

@@ -57,8 +57,17 @@ class Network(Protocol):
     ) -> list[State]:
         """Return the states after so many recurrent steps."""
 
-    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Any:
-        """Return what is said after the newest row."""
+    def say(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        widths: Tensor | None = None,
+    ) -> Any:
+        """Return what is said after the newest row, spreads multiplied by ``widths``."""
+
+    def widths(self, values: Tensor, covariates: Covariates | None = None) -> Tensor:
+        """Return factors on spreads that follow the network's own errors, (batch, ...)."""
 
     def advance(
         self, values: Tensor, state: State, covariates: Covariates | None = None
@@ -119,9 +128,10 @@ class NetworkEnsemble(nn.Module):
         return self.networks[0].channel_factor
 
     @property
-    def share(self) -> float:
-        """Share of what was learned that is said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
-        return float(self.networks[0].head.share)
+    def share(self) -> tuple[float, float]:
+        """Shares of what was learned that are said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
+        of_locations, of_spreads = self.networks[0].head.share.tolist()
+        return of_locations, of_spreads
 
     @property
     def networks(self) -> list[ForecastNetwork]:
@@ -157,13 +167,23 @@ class NetworkEnsemble(nn.Module):
         ]
         return [_joined(list(after)) for after in zip(*each, strict=True)]
 
-    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> Said:
+    def say(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        widths: Tensor | None = None,
+    ) -> Said:
         """Return what each member says; see :meth:`ForecastNetwork.say`."""
-        states = self._split(state)
+        each = [None] * len(self.members) if widths is None else widths.unbind(-1)
         return [
-            network.say(values, own, covariates)
-            for network, own in zip(self.networks, states, strict=True)
+            network.say(values, own, covariates, wide)
+            for network, own, wide in zip(self.networks, self._split(state), each, strict=True)
         ]
+
+    def widths(self, values: Tensor, covariates: Covariates | None = None) -> Tensor:
+        """Return the members' factors on spreads, (batch, member)."""
+        return torch.stack([network.widths(values, covariates) for network in self.networks], -1)
 
     def advance(
         self, values: Tensor, state: State, covariates: Covariates | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["outcomes", "recent_size"]
+__all__ = ["LOOKED_BACK", "outcomes", "recent_error"]
 
-FADING = 0.95  # by which each forecast counts less than the next
+LOOKED_BACK = 14  # forecasts
+FADING = 0.95  # by which each of them counts less than the next
 LARGEST = 4.0  # spreads: a larger error says no more
 
 
@@ -18,7 +19,7 @@ def outcomes(values: Tensor, positions: Tensor, horizon: int) -> Tensor:
     return torch.cat([values, ahead], 1)[:, positions[:, None] + steps]
 
 
-def recent_size(sizes: Tensor) -> Tensor:
+def recent_error(sizes: Tensor) -> Tensor:
     """Return the sum of recent errors by their weight, and the sum of weights, (batch, 2).
 
     Parameters
@@ -27,7 +28,7 @@ def recent_size(sizes: Tensor) -> Tensor:
         How large errors of forecasts from successive positions were, NaN where not known. Those of
         one forecast count as one, by the share of them that is known, and less the older it is.
     """
-    known = sizes.isfinite()
+    known = ~sizes.isnan()
     steps = sizes.shape[1]
     age = torch.arange(steps - 1, -1, -1, dtype=sizes.dtype, device=sizes.device)
     weight = FADING**age / sizes.shape[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from tsrnn.nn.decoders import (
     recall,
 )
 from tsrnn.nn.encoder import State
-from tsrnn.nn.hindsight import outcomes, recent_size
+from tsrnn.nn.hindsight import LOOKED_BACK, outcomes, recent_error
 from tsrnn.nn.inputs import feature_count, newest_rows
 from tsrnn.nn.linear_response import LinearResponse
 from tsrnn.nn.outputs import HeadValues, make_output
@@ -32,6 +32,8 @@ from tsrnn.nn.view import FARTHEST
 from tsrnn.nn.watch import Watch
 
 __all__ = ["ForecastNetwork"]
+
+SAID_AT_ONCE = 400_000  # values of one look back: bounds memory, changes nothing else
 
 
 class ForecastNetwork(ReadingNetwork):
@@ -230,7 +232,13 @@ class ForecastNetwork(ReadingNetwork):
         seen = torch.cat([visible, visible.new_ones(len(said), 1, len(every))], -1)
         return torch.cat([before, said], 1), sees & seen
 
-    def say(self, values: Tensor, state: State, covariates: Covariates | None = None) -> HeadValues:
+    def say(
+        self,
+        values: Tensor,
+        state: State,
+        covariates: Covariates | None = None,
+        widths: Tensor | None = None,
+    ) -> HeadValues:
         """Say the horizon after the newest row, given the state there.
 
         Parameters
@@ -240,55 +248,67 @@ class ForecastNetwork(ReadingNetwork):
         state : tuple of Tensor
         covariates : Covariates, optional
             Of the same rows, and of the horizon after them.
+        widths : Tensor of shape (batch,), optional
+            Factors on spreads; those of :meth:`widths` when not given, which asks for
+            ``plan.look_back + plan.context`` rows.
 
         Returns
         -------
         HeadValues of shape (batch, horizon)
         """
         head = self._after_newest(state, self._newest_inputs(values, covariates))
-        return self._in_hindsight(head, values, covariates)
+        if widths is None:
+            widths = self.widths(values, covariates)
+        return head._replace(unit=head.unit * widths.unsqueeze(-1).to(head.unit.dtype))
 
     @property
     def watches(self) -> tuple[Watch, Watch]:
         """What makes spreads follow recent errors: those of the references, and the network's own."""
         return self.head.watch, self.hindsight
 
-    def recent_errors(
+    def recent_error(
         self, values: Tensor, state: State, covariates: Covariates | None = None
-    ) -> Iterator[tuple[Watch, Tensor | None]]:
-        """Yield each watch and what it heeds after the newest row, (batch, 2); arguments as in :meth:`say`."""
+    ) -> Tensor | None:
+        """Return what the head's watch heeds after the newest row, (batch, 2); arguments as in :meth:`say`."""
         inputs = self._inputs_at_newest(state, self._newest_inputs(values, covariates))
         recent = self.head.recent_error(inputs)
-        yield self.head.watch, None if recent is None else recent.squeeze(1)
-        own = self._own_error(values, covariates) if self.plan.looks_back else None
-        yield self.hindsight, own
+        return None if recent is None else recent.squeeze(1)
 
-    def _own_error(self, values: Tensor, covariates: Covariates | None) -> Tensor:
-        """Return the error, (batch, 2), of what the network would have said within its newest window."""
-        rows = self.plan.look_back + self.plan.context
+    def own_error(self, values: Tensor, covariates: Covariates | None = None) -> Tensor:
+        """Return what hindsight heeds, (batch, 2): the error of what it would have said before.
+
+        Said is from the newest steps of the newest window, so that an outcome is known; see
+        :func:`~tsrnn.nn.hindsight.recent_error`. Arguments as in :meth:`say`.
+        """
+        plan = self.plan
+        rows = plan.look_back + plan.context
         values = newest_rows(values, rows)
-        covariates = None if covariates is None else covariates.newest(rows)
-        positions = self.positions(self.plan.context)[:-1]
-        steps = torch.arange(len(positions), device=positions.device)
-        head, _ = self.go_on(values, None, None, steps, covariates)
-        truth = outcomes(values, positions, self.plan.horizon)
-        return recent_size(head.sizes(self.view.relative_target(truth, head)))
+        positions = self.positions(plan.context)[:-1]
+        steps = torch.arange(len(positions), device=positions.device)[-LOOKED_BACK:]
+        together = max(1, SAID_AT_ONCE // (len(steps) * plan.horizon * plan.channels))
+        together *= plan.channels
+        errors = []
+        for first in range(0, len(values), together):
+            some = slice(first, first + together)
+            beside = None if covariates is None else covariates.newest(rows).take(some)
+            head, _ = self.go_on(values[some], None, None, steps, beside)
+            truth = outcomes(values[some], positions[steps], plan.horizon)
+            errors.append(recent_error(head.sizes(self.view.relative_target(truth, head))))
+        return torch.cat(errors)
 
-    def _in_hindsight(
-        self, head: HeadValues, values: Tensor, covariates: Covariates | None
-    ) -> HeadValues:
-        """Return what is said with spreads that follow the network's own recent errors."""
+    def widths(self, values: Tensor, covariates: Covariates | None = None) -> Tensor:
+        """Return the factors on spreads that follow the network's own errors, (batch,); arguments as in :meth:`say`."""
         if not self.hindsight.power:
-            return head
-        factor = self.hindsight(self._own_error(values, covariates))
-        return head._replace(unit=head.unit * factor.unsqueeze(-1))
+            return values.new_ones(len(values))
+        return self.hindsight(self.own_error(values, covariates))
 
     def advance(
         self, values: Tensor, state: State, covariates: Covariates | None = None
     ) -> tuple[HeadValues, State]:
         """Read the newest patch, given the state before it, and say the horizon after it.
 
-        The same as :meth:`read` of that patch and :meth:`say`, in one computation.
+        The same as :meth:`read` of that patch and :meth:`say`, in one computation, for a network that
+        does not look back at its own errors.
         """
         inputs = self._newest_inputs(values, covariates)
         _, state = self._read(inputs.features, state)
@@ -355,15 +375,15 @@ class ForecastNetwork(ReadingNetwork):
         if self.response is not None and at.columns is not None:
             rows = self.response.rows(at.columns.future, positions)
             response = self.response(torch.cat([hidden, features], -1), rows)
-            if self.linear_response is not None and self.head.share < 1:
+            if self.linear_response is not None and self.head.share[0] < 1:
                 level = self.view.level(scale, positions)
                 linear = self.linear_response(at.columns.future, positions, level)
-                response = torch.addcmul(response, 1 - self.head.share, linear)
+                response = torch.addcmul(response, 1 - self.head.share[0], linear)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self.view.relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
         record = None
-        if self.head.share >= 1:
+        if self.head.learned_alone:
             references = self.view.relative_references(at.represented, scale, positions)
         else:
             references, record = self.view.references_and_record(at.represented, scale, positions)

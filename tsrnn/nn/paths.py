@@ -116,7 +116,8 @@ def block_paths(
     draw = _ancestral if plan.conditional else _joined
     first = of_block(0)
     uniforms = first if channels == 1 else first.repeat(len(values) // channels, 1, 1)
-    drawn = draw(network, values, state, uniforms, covariates)
+    widths = network.widths(values, covariates)  # paths tell nothing of the network's errors
+    drawn = draw(network, values, state, uniforms, covariates, widths)
     while drawn.shape[2] < horizon:
         start = drawn.shape[2]
         rows = torch.cat([fan.out(values), fan.flat(drawn)], 1)
@@ -126,7 +127,7 @@ def block_paths(
             known = Covariates(*map(fan.out, covariates.after(start).newest(rows.shape[1])))
         state = network.read(rows, covariates=known)
         uniforms = fan.rows(of_block(start), len(values)).unsqueeze(1)  # one path each
-        sample = draw(network, rows, state, uniforms, known)
+        sample = draw(network, rows, state, uniforms, known, fan.out(widths))
         drawn = torch.cat([drawn, fan.back(sample.squeeze(1))], 2)
     return drawn[:, :, :horizon]
 
@@ -137,9 +138,10 @@ def _joined(
     state: State,
     uniforms: Tensor,
     covariates: Covariates | None,
+    widths: Tensor,
 ) -> Tensor:
     """Return a block (batch, path, plan.horizon) from uniforms (batch or 1, path, plan.horizon)."""
-    head = network.say(values, state, covariates)
+    head = network.say(values, state, covariates, widths)
     by_step = uniforms.transpose(1, 2).expand(len(values), -1, -1)  # (batch, horizon, path)
     return network.quantiles(head, by_step).transpose(1, 2)
 
@@ -150,8 +152,10 @@ def _ancestral(
     state: State,
     uniforms: Tensor,
     covariates: Covariates | None,
+    widths: Tensor,
 ) -> Tensor:
     """Return a block (batch, path, step), each step drawn given the path so far (ancestral sampling)."""
+    del widths  # such a network does not look back
     steps = network.unroll(values, state, covariates, paths=uniforms.shape[1])
     said = next(steps)
     drawn: list[Tensor] = []

@@ -145,11 +145,12 @@ class NetworkPlan:
     def looks_back(self) -> bool:
         """Whether spreads may follow the network's own recent errors.
 
-        Where a step reads many rows, what references did one row ahead says little; of a long horizon
-        little is known yet, at the price of saying it many times.
+        Where a step reads many rows, what references did one row ahead says little. Most of a long horizon
+        is not known yet, and saying it many times takes long.
         """
-        known = self.horizon <= SAID_AT_ONCE and self.context > self.patch > 1
-        return known and self.is_causal and not self.conditional
+        short = self.horizon <= SAID_AT_ONCE
+        rolls = self.conditional or not self.is_causal
+        return short and not rolls and self.context > self.patch > 1
 
     @property
     def segment(self) -> int:

@@ -1,4 +1,4 @@
-"""Spreads that are wider where the references did worse lately than usual on that very series."""
+"""Spreads that are wider where errors were larger lately than usual on that very series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Watch(nn.Module):
 
     The factor is ``x ** power``, where x is the recent error relative to the usual one: some series are
     harder to forecast than their changes tell, and some times are. The power is chosen by validation
-    (:func:`~tsrnn.learning.watching.follow_errors`); 0, at first, heeds no errors.
+    (:mod:`tsrnn.learning.watching`); 0, at first, heeds no errors.
     """
 
     power: Tensor
