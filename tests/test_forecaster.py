@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tests.contract.samples import DECODERS, HORIZON, tiny, waves
+from tests.contract.samples import DECODERS, HORIZON, fit_tiny, tiny, waves
 from tsrnn import RNNForecaster, load
 from tsrnn.exceptions import (
     DataError,
@@ -21,6 +21,7 @@ from tsrnn.exceptions import (
     SkillWarning,
     TrainingError,
 )
+from tsrnn.saving import read_folder, write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 
@@ -542,3 +543,18 @@ def test_a_plot_shows_history_and_forecast(output):
 
     assert len(figure.axes) >= 1
     assert len(other.axes) >= 1
+
+
+@pytest.mark.parametrize("changed", ["missing", "of another shape"])
+def test_weights_of_another_network_are_refused_by_name(changed, tmp_path):
+    fit_tiny(waves()).save(tmp_path / "model")
+    config, arrays = read_folder(tmp_path / "model")
+    name = "network.members.0.head.share"
+    if changed == "missing":
+        arrays = {key: array for key, array in arrays.items() if key != name}
+    else:
+        arrays = {**arrays, name: arrays[name][:1]}
+    write_folder(tmp_path / "other", config, arrays)
+
+    with pytest.raises(ModelFileError, match=r"(?s)head\.share.*fit it anew"):
+        load(tmp_path / "other")

@@ -193,9 +193,9 @@ def from_stored(
             [ForecastNetwork(plan, custom_cells) for _ in range(config["members"])]
         )
         cold = None if config.get("cold") is None else ColdNetwork(ColdPlan(**config["cold"]))
-    network.load_state_dict(_weights(arrays, "network."), assign=True)
+    _fill(network, _weights(arrays, "network."))
     if cold is not None:
-        cold.load_state_dict(_weights(arrays, "cold."), assign=True)
+        _fill(cold, _weights(arrays, "cold."))
     forecaster.network_, forecaster.cold_ = network, cold
     forecaster.memory_ = _memory(config, arrays, forecaster)
     forecaster.is_fitted_ = True
@@ -213,6 +213,16 @@ def _own_cell(name: str, custom_cells: Mapping[str, type[Cell]]) -> dict[str, An
             f"custom_cells={{{name!r}: {name}}}, where {name} is the class it was fitted with."
         )
     return {"cell": custom_cells[name]}
+
+
+def _fill(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"The weights must be those of a network of this tsrnn. {error}. Load the model with the version "
+            "that saved it, or fit it anew."
+        ) from error
 
 
 def _weights(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
