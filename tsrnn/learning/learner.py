@@ -248,13 +248,14 @@ class Learner:
         if before is None:
             return result.best_step, torch.ones(2), result.history
         share, after = _best_share(network, validation)
-        kept = share * _kept(validation.evidence(before, after))
+        kept = _kept(validation.evidence(before, after))
         if not kept or not result.best_step:
             network.load_state_dict(start)
             return 0, torch.zeros(2), result.history
-        network.head.share.fill_(kept)
+        of_locations = kept
         if network.output.has_quantiles:
-            network.head.share[0] = min(kept, _share_of_locations(network, validation))
+            of_locations = min(kept, _kept(_evidence_of_medians(network, validation, share)))
+        network.head.share.copy_(share * torch.tensor([of_locations, kept]))
         return result.best_step, network.head.share.clone(), result.history
 
     def _judge(self, network: ForecastNetwork, panel: Panel, test: Origins) -> Skill | None:
@@ -333,15 +334,13 @@ def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float
     return best
 
 
-def _share_of_locations(network: ForecastNetwork, validation: Validation) -> float:
-    """Return the share of learned locations that forecasts medians best, as far as it can't be luck."""
-    reading = validation.reading(network)
-    losses = {}
-    for share in (0.0, *SHARES):
-        network.head.share[0] = share
-        losses[share] = validation.losses(network, reading, medians=True)
-    best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
-    return best * _kept(validation.evidence(losses[0.0], losses[best], common=0.0))
+def _evidence_of_medians(network: ForecastNetwork, validation: Validation, share: float) -> float:
+    """Return by how many standard errors this share of the learned locations improves medians."""
+    reading, losses = validation.reading(network), []
+    for said in (0.0, share):
+        network.head.share.fill_(said)
+        losses.append(validation.losses(network, reading, medians=True))
+    return validation.evidence(losses[0], losses[1], common=0.0)
 
 
 def _kept(evidence: float) -> float:
