@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.learning.calibration import Correction, calibrate, correct
@@ -124,7 +123,7 @@ class Learner:
         skill = self._judge(members[0], panel, test) if unseen.all() else None
         sampler = self._sampler(panel, panel.lengths)
         for number, network in enumerate(members):
-            share, spread = network.head.share.clone(), copy.deepcopy(network.output.state_dict())
+            share, spread = float(network.head.share), copy.deepcopy(network.output.state_dict())
             network.head.share.fill_(1.0)
             plan = replace(
                 self.training,
@@ -133,7 +132,7 @@ class Learner:
                 seed=self.training.seed + number,
             )
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
-            network.head.share.copy_(share)
+            network.head.share.fill_(share)
             network.output.load_state_dict(spread)
         ensemble = NetworkEnsemble(members)
         crew().follow(ensemble.state_dict())
@@ -215,14 +214,13 @@ class Learner:
         validation: Validation,
         max_time: float | None,
         notify: Notify,
-    ) -> tuple[int, Tensor, list[dict[str, float]]]:
-        """Train to the best step, and keep the shares of what was learned that can't be luck.
+    ) -> tuple[int, float, list[dict[str, float]]]:
+        """Train to the best step, and keep the share of what was learned that can't be luck.
 
         What was learned is mixed with the mixture of references that follows track records, by the share
         that forecasts best; of this, 1 - 1 / evidence² is kept, where evidence is the improvement on
         validation in standard errors (James and Stein 1961, positive part): none of it up to one standard
-        error, all of it far beyond. Of locations no more is kept than medians alone are evidence for: where
-        only spreads were learned, as of many prices, the forecast stays the mixture.
+        error, all of it far beyond.
         """
         from tsrnn.learning.training import fit_network  # loads lightning
 
@@ -246,17 +244,15 @@ class Learner:
             first_score=first,
         )
         if before is None:
-            return result.best_step, torch.ones(2), result.history
+            return result.best_step, 1.0, result.history
         share, after = _best_share(network, validation)
-        kept = _kept(validation.evidence(before, after))
-        if not kept or not result.best_step:
+        evidence = validation.evidence(before, after)
+        if evidence <= 1 or not result.best_step:
             network.load_state_dict(start)
-            return 0, torch.zeros(2), result.history
-        of_locations = kept
-        if network.output.has_quantiles:
-            of_locations = min(kept, _kept(_evidence_of_medians(network, validation, share)))
-        network.head.share.copy_(share * torch.tensor([of_locations, kept]))
-        return result.best_step, network.head.share.clone(), result.history
+            return 0, 0.0, result.history
+        share *= 1 - evidence**-2
+        network.head.share.fill_(share)
+        return result.best_step, share, result.history
 
     def _judge(self, network: ForecastNetwork, panel: Panel, test: Origins) -> Skill | None:
         """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
@@ -272,7 +268,7 @@ class Learner:
         self,
         panel: Panel,
         best_step: int,
-        share: Tensor,
+        share: float,
         correction: Correction | None,
         clock: _Clock,
         *,
@@ -292,7 +288,7 @@ class Learner:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
                 fit_network(network, sampler, plan, validate=None, notify=_ignore)
-            network.head.share.copy_(share)
+            network.head.share.fill_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)
@@ -332,20 +328,6 @@ def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float
         return without
     network.linear_response.weight.copy_(regression)
     return best
-
-
-def _evidence_of_medians(network: ForecastNetwork, validation: Validation, share: float) -> float:
-    """Return by how many standard errors this share of the learned locations improves medians."""
-    reading, losses = validation.reading(network), []
-    for said in (0.0, share):
-        network.head.share.fill_(said)
-        losses.append(validation.losses(network, reading, medians=True))
-    return validation.evidence(losses[0], losses[1], common=0.0)
-
-
-def _kept(evidence: float) -> float:
-    """Return the share that is kept of an improvement by so many standard errors."""
-    return 1 - evidence**-2 if evidence > 1 else 0.0
 
 
 def _responds(network: ForecastNetwork) -> bool:

@@ -100,13 +100,13 @@ class Validation:
         score = float(np.nanmean(losses))
         return score if np.isfinite(score) else float("inf")
 
-    def evidence(self, before: np.ndarray, after: np.ndarray, *, common: float = COMMON) -> float:
+    def evidence(self, before: np.ndarray, after: np.ndarray) -> float:
         """Return by how many standard errors the second losses are lower than the first.
 
         Losses of origins within one horizon share their truth, and series often move together: the
         standard error is the larger of those over series and over stretches of one horizon in time.
         It is never below what moves a whole stretch at once, which a few stretches can't show: a share
-        ``common`` of the loss. A single series over a single stretch is no evidence: 0.
+        ``COMMON`` of the loss. A single series over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
         groups = (self.origins.series // self.panel.channels, self.stretch)
@@ -114,35 +114,25 @@ class Validation:
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
         stretches = len(np.unique(self.stretch[np.isfinite(gain)]))
-        errors.append(common * float(np.nanmean(before)) / np.sqrt(stretches))
+        errors.append(COMMON * float(np.nanmean(before)) / np.sqrt(stretches))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
-    def losses(
-        self,
-        network: ForecastNetwork,
-        reading: Reading | None = None,
-        *,
-        medians: bool = False,
-    ) -> np.ndarray:
+    def losses(self, network: ForecastNetwork, reading: Reading | None = None) -> np.ndarray:
         """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is.
 
-        ``reading`` is what the network has read already, where only its head has changed since;
-        ``medians`` are judged alone where asked.
+        ``reading`` is what the network has read already, where only its head has changed since.
         """
         part = crew().part(len(self.origins), channels=self.panel.channels)
-        return crew().joined(self._losses(network, part, reading, medians=medians))
+        return crew().joined(self._losses(network, part, reading))
 
-    def _losses(
-        self, network: ForecastNetwork, part: slice, reading: Reading | None, *, medians: bool
-    ) -> np.ndarray:
+    def _losses(self, network: ForecastNetwork, part: slice, reading: Reading | None) -> np.ndarray:
         truth = self.truth[part]
         if not len(truth):  # there are fewer origins than processes that share them
             return truth
         with torch.inference_mode():
             reading = self.reading(network, part) if reading is None else reading[part]
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
-        alone = medians or not network.output.has_quantiles
-        return self.loss_of(point[..., None] if alone else quantiles, part)
+        return self.loss_of(quantiles if network.output.has_quantiles else point[..., None], part)
 
     def loss_of(self, quantiles: np.ndarray, part: slice = ALL) -> np.ndarray:
         """Return the loss of each forecast step, (origin, step), of quantiles (origin, step, level).
