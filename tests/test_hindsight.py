@@ -91,7 +91,7 @@ def test_its_own_error_is_that_of_forecasts_from_the_newest_steps_of_its_newest_
     values = rows_for(made)
     look_back, plan = made.plan.look_back, made.plan
     monkeypatch.setattr("tsrnn.nn.networks.LOOKED_BACK", 4)
-    monkeypatch.setattr("tsrnn.nn.networks.SAID_AT_ONCE", 1)  # series by series
+    monkeypatch.setattr("tsrnn.nn.networks.LOOKED_AT_ONCE", 1)  # series by series
 
     with torch.no_grad():
         own = made.own_error(values)

@@ -33,7 +33,7 @@ from tsrnn.nn.watch import Watch
 
 __all__ = ["ForecastNetwork"]
 
-SAID_AT_ONCE = 400_000  # values of one look back: bounds memory, changes nothing else
+LOOKED_AT_ONCE = 400_000  # values of one look back: bounds memory, changes nothing else
 
 
 class ForecastNetwork(ReadingNetwork):
@@ -285,7 +285,7 @@ class ForecastNetwork(ReadingNetwork):
         values = newest_rows(values, rows)
         positions = self.positions(plan.context)[:-1]
         steps = torch.arange(len(positions), device=positions.device)[-LOOKED_BACK:]
-        together = max(1, SAID_AT_ONCE // (len(steps) * plan.horizon * plan.channels))
+        together = max(1, LOOKED_AT_ONCE // (len(steps) * plan.horizon * plan.channels))
         together *= plan.channels
         errors = []
         for first in range(0, len(values), together):
