@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -87,10 +89,9 @@ class Learner:
         split = split_panel(panel, horizon=self.data.horizon, val_size=self.val_size)
         sampler = self._sampler(panel, split.train)
         validation = self._validation(panel, split)
-        network = self._start(sampler, validation)
-        best_step, share, history = self._choose(
-            network, sampler, validation, clock.share(2), notify
-        )
+        start = self._start(sampler, validation)
+        best_step, share, history = self._choose(start, sampler, validation, clock.share(2), notify)
+        network = start.network
         if panel.channels > 1:  # their correlation is read off all origins: no rolling on
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
@@ -138,7 +139,7 @@ class Learner:
         crew().follow(ensemble.state_dict())
         return replace(before, network=ensemble, skill=skill)
 
-    def _start(self, sampler: WindowSampler, validation: Validation) -> ForecastNetwork:
+    def _start(self, sampler: WindowSampler, validation: Validation) -> _Start:
         """Return a network to train.
 
         What is not learned responds to covariates, and is the last value alone, where that forecasts better.
@@ -146,24 +147,21 @@ class Learner:
         seed = self.training.seed
         network = self._fresh(sampler, seed)
         if not validation:
-            return network
-        reading = validation.glance(network)  # what differs below is behind the state
+            return _Start(network)
+        glance = validation.glance(network)  # what differs below is behind the state
 
-        def score(candidate: ForecastNetwork) -> float:
-            return validation.score(_unlearned(candidate, validation, reading))
+        def judged(candidate: ForecastNetwork) -> _Start:
+            return _Start(candidate, glance, _unlearned(candidate, validation, glance))
 
-        lowest = score(network)
+        candidates = [judged(network)]
         if network.linear_response is not None:
-            responding = self._fresh(sampler, seed, responds=True)
-            moved = score(responding)
-            if moved < lowest:
-                network, lowest = responding, moved
-        if validation.can_compare:
-            alone = copy.deepcopy(network)
-            alone.head.stay()
-            if score(alone) < lowest:
-                return alone
-        return network
+            candidates.append(judged(self._fresh(sampler, seed, responds=True)))
+        best = min(candidates, key=_Start.score)
+        if not validation.can_compare:
+            return best
+        alone = copy.deepcopy(best.network)
+        alone.head.stay()
+        return min(best, judged(alone), key=_Start.score)
 
     def _fresh(
         self, sampler: WindowSampler, seed: int, *, responds: bool = False
@@ -209,7 +207,7 @@ class Learner:
 
     def _choose(
         self,
-        network: ForecastNetwork,
+        start: _Start,
         sampler: WindowSampler,
         validation: Validation,
         max_time: float | None,
@@ -224,14 +222,11 @@ class Learner:
         """
         from tsrnn.learning.training import fit_network  # loads lightning
 
+        network, glance, before = start
         network.head.share.fill_(0.0)
-        start = copy.deepcopy(network.state_dict())
+        unlearned = copy.deepcopy(network.state_dict())
         network.head.share.fill_(1.0)
-        before, first = None, None
-        if validation:
-            reading = validation.glance(network)
-            first = validation.score(validation.losses(network, reading))
-            before = _unlearned(network, validation, reading)
+        first = None if before is None else validation.score(validation.losses(network, glance))
         plan = replace(self.training, max_time=max_time)
         if before is None:  # nothing to choose by: a short training, the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
@@ -248,7 +243,7 @@ class Learner:
         share, after = _best_share(network, validation)
         evidence = validation.evidence(before, after)
         if evidence <= 1 or not result.best_step:
-            network.load_state_dict(start)
+            network.load_state_dict(unlearned)
             return 0, 0.0, result.history
         share *= 1 - evidence**-2
         network.head.share.fill_(share)
@@ -293,6 +288,17 @@ class Learner:
                 correct(network, correction)
             members.append(network)
         return members
+
+
+class _Start(NamedTuple):
+    """Where training starts: a network, a glance at validation, and the losses there of what is not learned."""
+
+    network: ForecastNetwork
+    glance: Reading | None = None
+    losses: np.ndarray | None = None
+
+    def score(self) -> float:
+        return math.inf if self.losses is None else Validation.score(self.losses)
 
 
 def _unlearned(network: ForecastNetwork, validation: Validation, reading: Reading) -> np.ndarray:

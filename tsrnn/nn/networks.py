@@ -188,6 +188,29 @@ class ForecastNetwork(ReadingNetwork):
 
         Where ``fresh``, bool of shape (batch,), holds, reading begins instead of going on.
         """
+        inputs, after = self._inputs_at(values, state, generator, steps, covariates, fresh)
+        relative = None
+        if fed is not None:
+            anchor, unit = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
+            relative = self.view.relative_to(fed, anchor=anchor, scale=unit)
+        answer: HeadValues = self.head(inputs, generator, relative)
+        return answer, after
+
+    def _inputs_at(
+        self,
+        values: Tensor,
+        state: State | None,
+        generator: torch.Generator | None,
+        steps: Tensor | None,
+        covariates: Covariates | None,
+        fresh: Tensor | None = None,
+        *,
+        judged_now: bool = False,
+    ) -> tuple[HeadInputs, State]:
+        """Return what the head knows at recurrent steps, and the state after the rows; see :meth:`go_on`.
+
+        With ``judged_now`` the track record at each step is that of the newest row.
+        """
         represented, scale = self.view.represent(values)
         positions = self.positions(values.shape[1] - self.plan.look_back)
         columns = self.encode(covariates)
@@ -202,17 +225,11 @@ class ForecastNetwork(ReadingNetwork):
         ):  # chosen step by step, as the layers read: the gradient stays in that order
             hidden = said.transpose(0, 1)[steps].transpose(0, 1)
         memory = self._memory(said, state, fresh, steps)
+        judged = positions[-1:] if judged_now else None
         if steps is not None:
             features, positions = features[:, steps], positions[steps]
-        inputs = self._head_inputs(
-            hidden, Rows(features, represented, scale, positions, columns), memory
-        )
-        relative = None
-        if fed is not None:
-            anchor, unit = inputs.anchor.unsqueeze(-1), inputs.scale.unsqueeze(-1)
-            relative = self.view.relative_to(fed, anchor=anchor, scale=unit)
-        answer: HeadValues = self.head(inputs, generator, relative)
-        return answer, after
+        at = Rows(features, represented, scale, positions, columns)
+        return self._head_inputs(hidden, at, memory, judged), after
 
     def _memory(
         self, said: Tensor, state: State | None, fresh: Tensor | None, steps: Tensor | None
@@ -291,7 +308,8 @@ class ForecastNetwork(ReadingNetwork):
         for first in range(0, len(values), together):
             some = slice(first, first + together)
             beside = None if covariates is None else covariates.newest(rows).take(some)
-            head, _ = self.go_on(values[some], None, None, steps, beside)
+            inputs, _ = self._inputs_at(values[some], None, None, steps, beside, judged_now=True)
+            head: HeadValues = self.head(inputs)
             truth = outcomes(values[some], positions[steps], plan.horizon)
             errors.append(recent_error(head.sizes(self.view.relative_target(truth, head))))
         return torch.cat(errors)
@@ -367,8 +385,13 @@ class ForecastNetwork(ReadingNetwork):
         return self._head_inputs(self._newest(state), newest, memory)
 
     def _head_inputs(
-        self, hidden: Tensor, at: Rows, memory: tuple[Tensor, Tensor] | None
+        self,
+        hidden: Tensor,
+        at: Rows,
+        memory: tuple[Tensor, Tensor] | None,
+        judged: Tensor | None = None,
     ) -> HeadInputs:
+        """Return what the head knows at some positions, by the track record at ``judged``, or at each."""
         positions, scale = at.positions, at.scale
         features = at.features if self.channels is None else self.channels.named(at.features)
         rows = response = None
@@ -385,8 +408,11 @@ class ForecastNetwork(ReadingNetwork):
         record = None
         if self.head.share >= 1:
             references = self.view.relative_references(at.represented, scale, positions)
-        else:
+        elif judged is None:
             references, record = self.view.references_and_record(at.represented, scale, positions)
+        else:
+            references = self.view.relative_references(at.represented, scale, positions)
+            record = self.view.track_record(at.represented, scale, judged)
         inputs = HeadInputs(
             hidden,
             features,
