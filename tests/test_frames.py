@@ -485,6 +485,19 @@ def test_weekday_data_on_a_daily_model_names_both():
         read_panel(long(times=pd.bdate_range("2024-01-01", periods=30)), like=kind, axis=panel.axis)
 
 
+def test_the_one_series_without_a_frequency_is_named_beside_those_that_have_one():
+    """A fiscal year that once moved to another month, as in FRED's series of the federal deficit."""
+    years = pd.date_range("1990-01-01", periods=30, freq="YS")
+    fiscal = [*pd.date_range("1989-06-30", periods=12, freq="YE-JUN"), pd.Timestamp("2001-09-30")]
+    df = pd.concat([long("A", times=years), long("B", times=fiscal), long("C", times=years)])
+
+    with pytest.raises(FrequencyError) as caught:
+        read_panel(df)
+
+    assert "Got series 'B' at 1989-06-30" in str(caught.value)
+    assert "usual step is 'YS-JAN' (that of series 'A')" in str(caught.value)
+
+
 def test_daily_data_on_a_weekday_model_is_refused():
     panel, kind = read_panel(long(times=pd.bdate_range("2024-01-01", periods=30)))
 

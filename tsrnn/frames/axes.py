@@ -12,7 +12,6 @@ from tsrnn.calendars.frequency import (
     first_misfit,
     infer_axis,
     is_complete,
-    most_frequent,
     usual_name,
     within,
 )
@@ -201,38 +200,32 @@ def _no_frequency(bare: TimeAxis, layout: Layout, name: str) -> DataError:
             f"At least one series must have two rows to tell the frequency. Got {len(layout.times)} rows in "
             f"{len(layout.ids)} series. Give freq=, or more rows."
         )
-    two = _two_frequencies(bare, layout)
-    if two is not None:
-        i, first, j, second = two
-        return _two_steps(
-            f"{first.freq!r} for series {layout.ids[i]!r} and {second.freq!r} for series {layout.ids[j]!r} in {name}"
-        )
-    gap = most_frequent(gaps)
-    step = replace(bare, freq=str(gap), step=gap)
+    own = _own_axes(bare, layout)
+    for i, axis in own[1:]:
+        first, usual_axis = own[0]
+        if axis.freq != usual_axis.freq:
+            return _two_steps(
+                f"{usual_axis.freq!r} for series {layout.ids[first]!r} and {axis.freq!r} for series {layout.ids[i]!r} in {name}"
+            )
+    if own:
+        first, step = own[0]
+        usual, why, likely = step.freq, f"that of series {layout.ids[first]!r}", [step.freq]
+    else:
+        values, counts = np.unique(gaps, return_counts=True)
+        found = [int(gap) for gap in values[np.argsort(-counts, kind="stable")[:3]]]
+        dated = bare.kind == "datetime"
+        likely = [usual_name(gap, bare.unit) if dated else str(gap) for gap in found]
+        usual, why = likely[0], f"{100 * counts.max() // gaps.size} % of the gaps"
+        step = replace(bare, freq=str(found[0]), step=found[0])
     row = first_misfit(step, layout.times, layout.indptr, even=layout.even)
     row = 1 if row is None else row
-    usual = str(gap) if bare.kind != "datetime" else usual_name(gap, bare.unit)
-    values, counts = np.unique(gaps, return_counts=True)
-    likely = values[np.argsort(-counts, kind="stable")[:3]]
-    candidates = [
-        str(g) if bare.kind != "datetime" else usual_name(int(g), bare.unit) for g in likely
-    ]
     return FrequencyError(
         f"Times in {name} must follow one frequency. Got {layout.where(row, bare)}{_after(bare, layout, row)}, while the usual step is "
-        f"{usual!r} ({100 * counts.max() // gaps.size} % of the gaps). Give freq= (candidates: {candidates}), or put the rows on a grid "
-        f"with tsrnn.regularize(df, freq={usual!r})."
+        f"{usual!r} ({why}). Give freq= (candidates: {likely}), or put the rows on a grid with tsrnn.regularize(df, freq={usual!r})."
     )
 
 
-def _two_frequencies(bare: TimeAxis, layout: Layout) -> tuple[int, TimeAxis, int, TimeAxis] | None:
-    """Return two series with different frequencies of their own, if the first few hundred have such."""
-    known: tuple[int, TimeAxis] | None = None
-    for i in range(min(len(layout.ids), 300)):
-        own = _own_axis(bare, layout, i)
-        if own is None:
-            continue
-        if known is None:
-            known = i, own
-        elif own.freq != known[1].freq:
-            return *known, i, own
-    return None
+def _own_axes(bare: TimeAxis, layout: Layout) -> list[tuple[int, TimeAxis]]:
+    """Return which of the first few hundred series have a frequency of their own, and its axis."""
+    every = ((i, _own_axis(bare, layout, i)) for i in range(min(len(layout.ids), 300)))
+    return [(i, axis) for i, axis in every if axis is not None]
