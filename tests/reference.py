@@ -219,12 +219,14 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
         horizon, np.average(recent, weights=0.8 ** np.arange(len(recent))[::-1])
     )
     said["median"] = np.full(horizon, np.median(recent))
-    if season > 1:
+
+    def pattern(many):
+        """Lag, lag moved by the level, mean of so many of these, and that mean around the newest value."""
         lag, moved, average = [], [], []
         for k in range(1, horizon + 1):
             cycles = -(-k // season)
             shifted = []
-            for extra in range(5):
+            for extra in range(many):
                 back = season * (cycles + extra)
                 if t + k - back >= 0 and t - back >= 0:
                     value = filled_lag(values, t + k - back, season)
@@ -237,20 +239,26 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             good = [s for s in shifted if not np.isnan(s)]
             average.append(np.mean(good) if good else np.nan)
         phase = []  # the pattern at the newest value's place in the season
-        for extra in range(5):
+        for extra in range(many):
             now, then = t - season * extra, t - season * (extra + 1)
             if then >= 0:
                 phase.append(filled_lag(values, now, season) + level[t] - level[then])
         good = [p for p in phase if not np.isnan(p)]
         newest = filled_lag(values, t, season) - (np.mean(good) if good else np.nan)
-        adjusted = np.array(average) + newest
+        return np.array(lag), np.array(moved), np.array(average), np.array(average) + newest
+
+    if season > 1:
+        lag, moved, average, adjusted = pattern(5)
+        _, _, usual, usual_adjusted = pattern(12)
         said |= {
-            "lag": np.array(lag),
-            "shifted": np.array(moved),
-            "average": np.array(average),
+            "lag": lag,
+            "shifted": moved,
+            "average": average,
             "adjusted": adjusted,
             "trending": adjusted + slope * np.arange(1, horizon + 1),
-            "settled": np.array(average) + said["long-mean"][0] - level[t],
+            "settled": average + said["long-mean"][0] - level[t],
+            "usual": usual,
+            "usual-adjusted": usual_adjusted,
         }
     return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}
 

@@ -156,14 +156,15 @@ def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
     assert (network.path_factor.triu(1) == 0).all()
 
 
-def test_many_series_over_one_stretch_need_more_than_a_common_shock_could_give():
-    """What moves a whole stretch of time can't be seen in one stretch: 6 % of the loss is the least error."""
-    one = make_panel(np.concatenate([walk(seed=seed) for seed in range(50)]))
-    panel = replace(one, indptr=np.arange(51) * 80, ids=pd.RangeIndex(50))
-    known = panel.lengths - HORIZON
+@pytest.mark.parametrize(("series", "least"), [(5000, 0.0604), (50, 0.0927), (4, 0.257)])
+def test_one_stretch_is_evidence_of_more_than_a_common_shock_could_give(series, least):
+    """What moves a whole stretch can't be seen in one: 6 % of the loss, and more where few series are alike."""
+    values = np.random.default_rng(0).normal(size=20 * series).cumsum()
+    one = make_panel(values)
+    panel = replace(one, indptr=np.arange(series + 1) * 20, ids=pd.RangeIndex(series))
     check = Validation(
         panel,
-        Origins(np.arange(50), known),
+        Origins(np.arange(series), panel.lengths - HORIZON),
         panel.lengths,
         horizon=HORIZON,
         context=16,
@@ -171,11 +172,22 @@ def test_many_series_over_one_stretch_need_more_than_a_common_shock_could_give()
         probabilities=(0.1, 0.5, 0.9),
         forecasting=None,
     )
-    before = np.full((50, HORIZON), 2.0)
-    noise = 1e-4 * np.random.default_rng(0).normal(size=(50, 1))
+    before = np.full((series, HORIZON), 2.0)
+    noise = 1e-6 * np.random.default_rng(0).normal(size=(series, 1))
 
-    assert check.evidence(before, before * (1 - 0.03) + noise) == pytest.approx(0.5, abs=0.01)
-    assert check.evidence(before, before * (1 - 0.12) + noise) == pytest.approx(2.0, abs=0.01)
+    for gain in (0.03, 0.12):
+        evidence = check.evidence(before, before * (1 - gain) + noise)
+        assert evidence == pytest.approx(gain / least, rel=0.01)
+
+
+def test_shocks_common_to_few_series_weigh_less_the_more_stretches_tell():
+    check = validation(walk(400), np.arange(100, 397, HORIZON))
+    stretches = len(np.unique(check.stretch))
+    before = np.full((len(check.origins), HORIZON), 2.0)
+    noise = 1e-6 * np.random.default_rng(0).normal(size=(len(before), 1))
+
+    least = np.hypot(0.06 / np.sqrt(stretches), 0.5 / stretches)
+    assert check.evidence(before, 0.9 * before + noise) == pytest.approx(0.1 / least, rel=0.01)
 
 
 def test_losses_from_what_was_read_already_are_those_of_reading_anew():

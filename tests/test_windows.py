@@ -173,3 +173,16 @@ def test_rows_before_the_first_of_a_short_series_are_missing_in_its_windows():
         known = np.flatnonzero(~np.isnan(window))
         assert window[known[0]] == 0.0
         assert known[0] >= 3 + 6 - 3
+
+
+def test_a_batch_is_spread_evenly_over_the_series():
+    sampler = make_sampler(make_panel(*[20] * 64), patch=2)
+    rng = np.random.default_rng(0)
+
+    for size, least, most in ((64, 1, 1), (128, 2, 2), (16, 0, 1)):
+        series, _ = sampler.places(size, rng)
+        count = np.bincount(series, minlength=64)
+        assert (count.min(), count.max()) == (least, most)
+
+    drawn = np.bincount(np.concatenate([sampler.places(16, rng)[0] for _ in range(2000)]))
+    np.testing.assert_allclose(drawn, 500, atol=100)  # each as often as any other

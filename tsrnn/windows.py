@@ -171,11 +171,13 @@ class WindowSampler:
     def places(self, batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw about so many windows: their series and the rows where their read parts begin.
 
-        Channels of one thing are drawn together.
+        Channels of one thing are drawn together. Of all series in a row, one window falls into each of so
+        many equal parts: by chance, and yet spread evenly over the series.
         """
         channels = self.panel.channels
         batch_size = self.things(batch_size)
-        thing = np.searchsorted(self.cumulative, rng.random(batch_size), side="right")
+        drawn = (np.arange(batch_size) + rng.random(batch_size)) / batch_size
+        thing = np.searchsorted(self.cumulative, drawn, side="right")
         series = np.minimum(thing, len(self.cumulative) - 1) * channels
         start = self._starts(series, rng)
         if channels == 1:

@@ -50,11 +50,11 @@ def test_reference_forecasts_are_those_of_their_definition(anchor, season):
 
 @pytest.mark.parametrize("horizon", [1, 8, 14])
 def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_by_side(horizon):
-    gaps = [(), range(10), range(40, 47), (), (99,)]
-    rows = np.random.default_rng(0).normal(size=(len(gaps), 100)).cumsum(1)
+    gaps = [(), range(10), range(40, 47), (), (139,)]
+    rows = np.random.default_rng(0).normal(size=(len(gaps), 140)).cumsum(1)
     for row, missing in zip(rows, gaps, strict=True):
         row[list(missing)] = np.nan
-    values, positions = torch.tensor(rows), torch.tensor([63, 80, 99])
+    values, positions = torch.tensor(rows), torch.tensor([103, 120, 139])
     scale = causal_scale(values, season=6, window=24, anchor="level")
 
     said = reference_forecasts(values, scale, positions, horizon=horizon, seasons=(6,), window=24)

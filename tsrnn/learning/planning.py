@@ -17,7 +17,7 @@ from tsrnn.windows import Origins
 
 __all__ = ["DataPlan", "Split", "choose_bounds", "plan_covariates", "plan_data", "split_panel"]
 
-VALIDATION_ORIGINS = 256
+ORIGINS_AT_LEAST, ORIGINS_AT_MOST = 256, 2048  # that choose, where there are so many; one a series in between
 MANY_SERIES = 100
 STRETCHES, STRETCHES_OF_MANY = 50, 6  # of one horizon, that choose at most
 REACHED = 0.01  # share of the values that lie on a floor
@@ -310,6 +310,6 @@ def _validation_origins(train: np.ndarray, choose: np.ndarray, horizon: int) -> 
     series = np.repeat(np.arange(len(train)), per_series)
     first = np.concatenate([[0], np.cumsum(per_series)])[:-1]
     known = train[series] + np.arange(len(series)) - first[series]
-    limit = max(VALIDATION_ORIGINS, min(2 * VALIDATION_ORIGINS, int((per_series > 0).sum())))
+    limit = min(max(int((per_series > 0).sum()), ORIGINS_AT_LEAST), ORIGINS_AT_MOST)
     kept = np.unique(np.linspace(0, len(series) - 1, min(limit, len(series))).astype(int))
     return Origins(series[kept], known[kept]) if len(series) else Origins(series, known)

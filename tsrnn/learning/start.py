@@ -12,7 +12,8 @@ from tsrnn.windows import WindowSampler
 
 __all__ = ["standardise", "start_from_covariates", "start_from_reference"]
 
-START_SAMPLES = 4096
+WINDOWS_AT_LEAST, WINDOWS_AT_MOST = 256, 1024  # one a series in between
+SAMPLES_A_WINDOW = 16
 START_VALUES = 400_000  # samples times horizon: a long horizon fits its mixture to fewer samples
 WINDOWS = 256  # that the regression on covariates is fitted to
 DRIVER_VALUES = (
@@ -30,8 +31,9 @@ def start_from_reference(
     """Fit the mixture of reference forecasts to windows, and the shape of their errors."""
     plan = network.plan
     positions = network.positions(sampler.context)
-    most = min(START_SAMPLES, max(START_VALUES // plan.horizon, 100))
-    batch = max(1, min(256, 4 * most // len(positions)))
+    windows = min(max(len(sampler.panel), WINDOWS_AT_LEAST), WINDOWS_AT_MOST)
+    most = min(windows * SAMPLES_A_WINDOW, max(START_VALUES // plan.horizon, 100))
+    batch = max(1, min(windows, 4 * most // len(positions)))
     drawn, weights = sampler.gather(*sampler.places(batch, rng))
     values = torch.from_numpy(drawn)
     represented, scale = network.view.represent(values[:, : values.shape[1] - plan.horizon])

@@ -17,6 +17,7 @@ __all__ = ["Validation"]
 
 ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
+ALIKE = 0.5  # the same of a single series, where one stretch tells; of so many it is less by their square root
 
 
 class Validation:
@@ -106,15 +107,18 @@ class Validation:
         Losses of origins within one horizon share their truth, and series often move together: the
         standard error is the larger of those over series and over stretches of one horizon in time.
         It is never below what moves a whole stretch at once, which a few stretches can't show: a share
-        ``COMMON`` of the loss. A single series over a single stretch is no evidence: 0.
+        ``COMMON`` of the loss, and more where there are few series, which are often alike. A single series
+        over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
-        groups = (self.origins.series // self.panel.channels, self.stretch)
+        things = self.origins.series // self.panel.channels
+        groups = (things, self.stretch)
         errors = [_clustered_error(gain, group) for group in groups]
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
-        stretches = len(np.unique(self.stretch[np.isfinite(gain)]))
-        errors.append(COMMON * float(np.nanmean(before)) / np.sqrt(stretches))
+        stretches, series = (len(np.unique(group[np.isfinite(gain)])) for group in groups[::-1])
+        shock = np.hypot(COMMON / np.sqrt(stretches), ALIKE / (np.sqrt(series) * stretches))
+        errors.append(shock * float(np.nanmean(before)))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
     def losses(self, network: ForecastNetwork, reading: Reading | None = None) -> np.ndarray:

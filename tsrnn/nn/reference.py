@@ -4,8 +4,8 @@ They are the simple methods that are hard to beat (Hyndman and Athanasopoulos 20
 Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean of the season and of a
 longer past, an exponentially smoothed level, the median of the same values; for each season length the value one season ago, the same
 moved by the change of level, the average of the last seasons moved likewise, and that pattern around
-the newest value instead of the level; with the shortest season also this with drift, and the pattern
-around the longer mean.
+the newest value instead of the level; with the shortest season also this with drift, the pattern
+around the longer mean, and both patterns averaged over many more seasons.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tsrnn.nn.scaling import CausalScale, last_observed
 __all__ = ["look_back", "reference_forecasts", "reference_names"]
 
 LONG_SEASON = 24
+MANY_SEASONS, MANY_ROWS = 12, 2_000  # that the usual pattern is averaged over, at most
 SHORT_MEAN = 4
 SMOOTHING, SMOOTHED = (
     0.2,
@@ -42,19 +43,32 @@ def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
             ]
     if seasons[0] > 1:
         names += [f"trending-{seasons[0]}", f"settled-{seasons[0]}"]
+        if _usual(seasons[0]):
+            names += [f"usual-{seasons[0]}", f"usual-adjusted-{seasons[0]}"]
     return tuple(names)
 
 
 def look_back(seasons: tuple[int, ...], window: int) -> int:
     """Return how many rows before a step its level, scale and reference forecasts read."""
-    longest = max(seasons)
-    averaged = max((_averaged(season) + 1) * season for season in seasons) if longest > 1 else 0
+    averaged = max((many + 1) * season for season, many in _all_averaged(seasons))
     return max(window, averaged, SMOOTHED) + min(seasons) + 1
 
 
 def _averaged(season: int) -> int:
     """Return how many seasons an average is over: five short ones, three long ones."""
     return 5 if season < LONG_SEASON else 3
+
+
+def _usual(season: int) -> int:
+    """Return how many seasons the usual pattern is averaged over; 0 where these are no more than others are."""
+    many = min(MANY_SEASONS, MANY_ROWS // season)
+    return many if many > _averaged(season) else 0
+
+
+def _all_averaged(seasons: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return each season, and how many of them at most a reference reads before the newest; (1, 0): none."""
+    read = [(season, _averaged(season)) for season in seasons if season > 1]
+    return [*read, (seasons[0], _usual(seasons[0]))] if read else [(1, 0)]
 
 
 def reference_forecasts(
@@ -88,7 +102,8 @@ def reference_forecasts(
         A method that lacks the history it needs says the last value.
     """
     how = _How(positions, horizon, seasons, window)
-    farthest = max([SMOOTHED, *(s * (-(-horizon // s) + _averaged(s)) for s in seasons)])
+    read = (s * (-(-horizon // s) + many) for s, many in _all_averaged(seasons))
+    farthest = max(SMOOTHED, *read)
     gaps = torch.nonzero(values.isnan().any(1)).squeeze(1)
     if positions.min() < farthest or 2 * len(gaps) > len(values):
         return _forecasts_with_gaps(values, scale, how)
@@ -129,21 +144,29 @@ def _forecasts(
     ]
     for season in seasons:
         if season > 1:
-            forecasts += seasonal(values, scale, positions, season, ahead)
+            forecasts += seasonal(values, scale, positions, ahead, season, _averaged(season))
     if seasons[0] > 1:
         average, adjusted = forecasts[8:10]
         settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
         forecasts += [adjusted + drift, average + settled]
+        many = _usual(seasons[0])
+        if many:
+            forecasts += seasonal(values, scale, positions, ahead, seasons[0], many)[2:]
     return forecasts
 
 
 def _seasonal(
-    values: Tensor, scale: CausalScale, positions: Tensor, season: int, ahead: Tensor
+    values: Tensor,
+    scale: CausalScale,
+    positions: Tensor,
+    ahead: Tensor,
+    season: int,
+    many: int,
 ) -> list[Tensor]:
-    """Return the seasonal forecasts: lag, shifted, average, adjusted."""
+    """Return the seasonal forecasts: lag, shifted, average over so ``many`` seasons, adjusted."""
     filled = _fill_by_season(values, season)
     cycles = (ahead + season - 1) // season  # whole seasons to go back so that the lag is known
-    extra = torch.arange(_averaged(season), device=values.device)[:, None, None]
+    extra = torch.arange(many, device=values.device)[:, None, None]
     anchor_now = scale.anchor[:, positions]
     back = season * (cycles + extra)  # (season back, 1, horizon)
     then = positions[:, None] - back
@@ -159,15 +182,20 @@ def _seasonal(
 
 
 def _whole_seasonal(
-    values: Tensor, scale: CausalScale, positions: Tensor, season: int, ahead: Tensor
+    values: Tensor,
+    scale: CausalScale,
+    positions: Tensor,
+    ahead: Tensor,
+    season: int,
+    many: int,
 ) -> list[Tensor]:
     """Return :func:`_seasonal` where no row is missing: seasons are averaged before rows are taken."""
 
     def averaged(rows: Tensor) -> Tensor:
-        total, count = rows.clone(), _averaged(season)
-        for back in range(season, count * season, season):
+        total = rows.clone()
+        for back in range(season, many * season, season):
             total[:, back:] += rows[:, :-back]
-        return total.div_(count)
+        return total.div_(many)
 
     usual, level = averaged(values), averaged(scale.anchor)
     then = positions[:, None] - season * ((ahead + season - 1) // season)
