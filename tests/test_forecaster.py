@@ -549,12 +549,12 @@ def test_a_plot_shows_history_and_forecast(output):
 def test_weights_of_another_network_are_refused_by_name(changed, tmp_path):
     fit_tiny(waves()).save(tmp_path / "model")
     config, arrays = read_folder(tmp_path / "model")
-    name = "network.members.0.head.mixture"
+    name = "network.members.0.head.share"
     if changed == "missing":
         arrays = {key: array for key, array in arrays.items() if key != name}
     else:
         arrays = {**arrays, name: arrays[name][:1]}
     write_folder(tmp_path / "other", config, arrays)
 
-    with pytest.raises(ModelFileError, match=r"(?s)head\.mixture.*fit it anew"):
+    with pytest.raises(ModelFileError, match=r"(?s)head\.share.*fit it anew"):
         load(tmp_path / "other")

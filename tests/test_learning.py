@@ -146,8 +146,8 @@ def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
         said[evidence] = model.predict()["forecast"].to_numpy()
         head = model.network_.members[0].head
         if evidence == 2.0:
-            assert float(head.share) == pytest.approx(0.75)
-            assert ", 75% kept" in model.summary()
+            assert head.share.tolist() == pytest.approx([0.75, 0.75])
+            assert ", 75% of what it says of medians and 75% of spreads kept" in model.summary()
             head.share.fill_(1.0)
             whole = model.predict(frame)["forecast"].to_numpy()
             head.share.zero_()
@@ -162,9 +162,10 @@ def test_what_was_learned_is_mixed_by_the_share_that_forecasts_best(monkeypatch)
     """A loss that is least at one half keeps one half, where nothing is luck."""
     calls = []
 
-    def least_at_half(self, network, reading=None):
+    def least_at_half(self, network, reading=None, *, medians=False):
         calls.append(network)
-        loss = 1 + (float(network.head.share) - 0.5) ** 2 - 0.001 * len(calls)  # training helps
+        share = float(network.head.share[0 if medians else 1])
+        loss = 1 + (share - 0.5) ** 2 - 0.001 * len(calls)  # training helps
         return np.full_like(self.truth, loss)
 
     monkeypatch.setattr(Validation, "evidence", lambda *_: 1e9)
@@ -172,7 +173,32 @@ def test_what_was_learned_is_mixed_by_the_share_that_forecasts_best(monkeypatch)
 
     model = tiny().fit(waves())
 
-    assert float(model.network_.members[0].head.share) == 0.5
+    assert model.network_.members[0].head.share.tolist() == [0.5, 0.5]
+
+
+def test_where_only_spreads_were_learned_the_forecast_stays_the_mixture(monkeypatch):
+    monkeypatch.setattr("tsrnn.learning.learner.SHARES", (1.0,))
+    monkeypatch.setattr(Validation, "evidence", lambda *_: 1e9)
+    losses = Validation.losses
+
+    def medians_got_worse(self, network, reading=None, *, medians=False):
+        if not medians:
+            return losses(self, network, reading)
+        return np.full_like(self.truth, float(network.head.share[0]))
+
+    monkeypatch.setattr(Validation, "losses", medians_got_worse)
+    frame = waves()
+
+    model = tiny().fit(frame)
+
+    head = model.network_.members[0].head
+    assert model.best_step_ > 0
+    assert head.share.tolist() == [0.0, 1.0]
+    said = model.predict(frame, level=80)
+    head.share.fill_(0.0)
+    mixture = model.predict(frame, level=80)
+    pd.testing.assert_series_equal(said["forecast"], mixture["forecast"])
+    assert (said["forecast-hi-80"] - mixture["forecast-hi-80"]).abs().min() > 1e-3
 
 
 def test_training_that_helps_is_kept():

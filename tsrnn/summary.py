@@ -74,7 +74,7 @@ def summarise(forecaster: RNNForecaster) -> str:
         (
             "training",
             f"best of {len(forecaster.history_)} validations at step {forecaster.best_step_} of at most {plan.steps}"
-            + (f", {network.share:.0%} kept" if forecaster.best_step_ else ""),
+            + (_kept(*network.share) if forecaster.best_step_ else ""),
         ),
         (
             "verdict",
@@ -84,6 +84,11 @@ def summarise(forecaster: RNNForecaster) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
     return "\n".join([f"RNNForecaster, cell {network.plan.encoder.cell}", *lines])
+
+
+def _kept(of_locations: float, of_spreads: float) -> str:
+    """Return how much of what was learned is said, in words."""
+    return f", {of_locations:.0%} of what it says of medians and {of_spreads:.0%} of spreads kept"
 
 
 def _chosen(plan: NetworkPlan) -> list[str]:

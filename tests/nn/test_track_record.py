@@ -120,6 +120,9 @@ def test_the_forecast_is_learned_by_its_share_and_follows_the_record_by_the_rest
     followed = (torch.softmax(-3 * record, -1).unsqueeze(-1) * references).sum(-2)
     expected = share * references.mean(-2) + (1 - share) * followed
     torch.testing.assert_close(said.location, expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        made.head.share[1] = 1.0  # of spreads, which move no location
+    torch.testing.assert_close(made(values).location, said.location)
 
 
 @pytest.mark.parametrize("seasons", [(1,), (4,)])

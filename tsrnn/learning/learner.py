@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from tsrnn.inference import Forecasting, Reading, read_origins
 from tsrnn.learning.calibration import Correction, calibrate, correct
@@ -124,7 +125,7 @@ class Learner:
         skill = self._judge(members[0], panel, test) if unseen.all() else None
         sampler = self._sampler(panel, panel.lengths)
         for number, network in enumerate(members):
-            share, spread = float(network.head.share), copy.deepcopy(network.output.state_dict())
+            share, spread = network.head.share.clone(), copy.deepcopy(network.output.state_dict())
             network.head.share.fill_(1.0)
             plan = replace(
                 self.training,
@@ -133,7 +134,7 @@ class Learner:
                 seed=self.training.seed + number,
             )
             fit_network(network, sampler, plan, validate=None, notify=_ignore)
-            network.head.share.fill_(share)
+            network.head.share.copy_(share)
             network.output.load_state_dict(spread)
         ensemble = NetworkEnsemble(members)
         crew().follow(ensemble.state_dict())
@@ -212,13 +213,13 @@ class Learner:
         validation: Validation,
         max_time: float | None,
         notify: Notify,
-    ) -> tuple[int, float, list[dict[str, float]]]:
-        """Train to the best step, and keep the share of what was learned that can't be luck.
+    ) -> tuple[int, Tensor, list[dict[str, float]]]:
+        """Train to the best step, and keep the shares of what was learned that can't be luck.
 
         What was learned is mixed with the mixture of references that follows track records, by the share
-        that forecasts best; of this, 1 - 1 / evidence² is kept, where evidence is the improvement on
-        validation in standard errors (James and Stein 1961, positive part): none of it up to one standard
-        error, all of it far beyond.
+        that forecasts best, and beside it learned locations by the share that forecasts medians best; of
+        both, 1 - 1 / evidence² is kept, where evidence is the improvement on validation in standard errors
+        (James and Stein 1961, positive part): none of it up to one standard error, all of it far beyond.
         """
         from tsrnn.learning.training import fit_network  # loads lightning
 
@@ -239,15 +240,15 @@ class Learner:
             first_score=first,
         )
         if before is None:
-            return result.best_step, 1.0, result.history
+            return result.best_step, torch.ones(2), result.history
         share, after = _best_share(network, validation)
         evidence = validation.evidence(before, after)
         if evidence <= 1 or not result.best_step:
             network.load_state_dict(unlearned)
-            return 0, 0.0, result.history
-        share *= 1 - evidence**-2
-        network.head.share.fill_(share)
-        return result.best_step, share, result.history
+            return 0, torch.zeros(2), result.history
+        of_locations = _share_of_locations(network, validation, share)
+        network.head.share.copy_(torch.tensor([of_locations, share]) * (1 - evidence**-2))
+        return result.best_step, network.head.share.clone(), result.history
 
     def _judge(self, network: ForecastNetwork, panel: Panel, test: Origins) -> Skill | None:
         """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
@@ -263,7 +264,7 @@ class Learner:
         self,
         panel: Panel,
         best_step: int,
-        share: float,
+        share: Tensor,
         correction: Correction | None,
         clock: _Clock,
         *,
@@ -283,7 +284,7 @@ class Learner:
                 limit = clock.share(self.n_members - member)
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
                 fit_network(network, sampler, plan, validate=None, notify=_ignore)
-            network.head.share.fill_(share)
+            network.head.share.copy_(share)
             if correction is not None:
                 correct(network, correction)
             members.append(network)
@@ -334,6 +335,18 @@ def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float
         return without
     network.linear_response.weight.copy_(regression)
     return best
+
+
+def _share_of_locations(network: ForecastNetwork, validation: Validation, share: float) -> float:
+    """Return the share of learned locations that forecasts medians best, beside this share of spreads."""
+    if not network.output.has_quantiles:
+        return share
+    reading, losses = validation.reading(network), {}
+    network.head.share.fill_(share)
+    for of_locations in (*SHARES, 0.0):
+        network.head.share[0] = of_locations
+        losses[of_locations] = float(np.nanmean(validation.losses(network, reading, medians=True)))
+    return min(losses, key=losses.__getitem__)
 
 
 def _responds(network: ForecastNetwork) -> bool:

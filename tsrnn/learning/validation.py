@@ -121,22 +121,32 @@ class Validation:
         errors.append(shock * float(np.nanmean(before)))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
-    def losses(self, network: ForecastNetwork, reading: Reading | None = None) -> np.ndarray:
+    def losses(
+        self,
+        network: ForecastNetwork,
+        reading: Reading | None = None,
+        *,
+        medians: bool = False,
+    ) -> np.ndarray:
         """Return the loss of each forecast step, shape (origin, horizon); NaN where the truth is.
 
-        ``reading`` is what the network has read already, where only its head has changed since.
+        ``reading`` is what the network has read already, where only its head has changed since;
+        ``medians`` are judged alone where asked.
         """
         part = crew().part(len(self.origins), channels=self.panel.channels)
-        return crew().joined(self._losses(network, part, reading))
+        return crew().joined(self._losses(network, part, reading, medians=medians))
 
-    def _losses(self, network: ForecastNetwork, part: slice, reading: Reading | None) -> np.ndarray:
+    def _losses(
+        self, network: ForecastNetwork, part: slice, reading: Reading | None, *, medians: bool
+    ) -> np.ndarray:
         truth = self.truth[part]
         if not len(truth):  # there are fewer origins than processes that share them
             return truth
         with torch.inference_mode():
             reading = self.reading(network, part) if reading is None else reading[part]
             point, quantiles = self.forecasting(network, reading, self.horizon, self.probabilities)
-        return self.loss_of(quantiles if network.output.has_quantiles else point[..., None], part)
+        alone = medians or not network.output.has_quantiles
+        return self.loss_of(point[..., None] if alone else quantiles, part)
 
     def loss_of(self, quantiles: np.ndarray, part: slice = ALL) -> np.ndarray:
         """Return the loss of each forecast step, (origin, step), of quantiles (origin, step, level).

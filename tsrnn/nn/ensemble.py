@@ -128,9 +128,10 @@ class NetworkEnsemble(nn.Module):
         return self.networks[0].channel_factor
 
     @property
-    def share(self) -> float:
-        """Share of what was learned that is said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
-        return float(self.networks[0].head.share)
+    def share(self) -> tuple[float, float]:
+        """Shares of what was learned that are said; see :class:`~tsrnn.nn.decoders.MixtureHead`."""
+        of_locations, of_spreads = self.networks[0].head.share.tolist()
+        return of_locations, of_spreads
 
     @property
     def networks(self) -> list[ForecastNetwork]:

@@ -398,15 +398,15 @@ class ForecastNetwork(ReadingNetwork):
         if self.response is not None and at.columns is not None:
             rows = self.response.rows(at.columns.future, positions)
             response = self.response(torch.cat([hidden, features], -1), rows)
-            if self.linear_response is not None and self.head.share < 1:
+            if self.linear_response is not None and self.head.share[0] < 1:
                 level = self.view.level(scale, positions)
                 linear = self.linear_response(at.columns.future, positions, level)
-                response = torch.addcmul(response, 1 - self.head.share, linear)
+                response = torch.addcmul(response, 1 - self.head.share[0], linear)
         anchor, unit = scale.anchor[:, positions], scale.scale[:, positions]
         last = self.view.relative_move(scale.last[:, positions], anchor, unit).nan_to_num(0.0)
         observed = ~at.represented[:, positions].isnan()
         record = None
-        if self.head.share >= 1:
+        if self.head.learned_alone:
             references = self.view.relative_references(at.represented, scale, positions)
         elif judged is None:
             references, record = self.view.references_and_record(at.represented, scale, positions)

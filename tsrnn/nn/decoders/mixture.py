@@ -104,7 +104,8 @@ class MixtureHead(nn.Module, ABC):
     (:meth:`set_mixture`).
 
     Beside what is learned stands a mixture whose weights follow how each reference did lately on that
-    very series; ``share`` says how much of the forecast is learned and how much that mixture.
+    very series; ``share`` says how much of the forecast is learned and how much that mixture, of
+    locations and of spreads.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class MixtureHead(nn.Module, ABC):
     unit: Tensor
     start: Tensor  # logits of the mixture that follows track records
     trust: Tensor  # power of its recent error by which the weight of a reference falls there
-    share: Tensor  # of what was learned that is said; the rest is that mixture
+    share: Tensor  # of learned locations and spreads that is said; the rest is that mixture
     out: nn.Linear
     slots = 0  # states of the encoder that are kept beside its newest
     stepwise = False  # says the horizon step after step, and may be told what came true in between
@@ -129,7 +130,7 @@ class MixtureHead(nn.Module, ABC):
         self.mixture = nn.Parameter(torch.zeros(references, horizon))
         self.register_buffer("start", torch.zeros(references, horizon))
         self.register_buffer("trust", torch.zeros(()))
-        self.register_buffer("share", torch.ones(()))
+        self.register_buffer("share", torch.ones(2))
         self.register_buffer("unit", torch.ones(horizon))
         self.watch = Watch()
         self.known = nn.Linear(inner_size, sizes.hidden)
@@ -179,15 +180,21 @@ class MixtureHead(nn.Module, ABC):
         """Return the weights that follow track records, shape (..., reference, horizon)."""
         return mixture_weights(self.start, self.trust, record)
 
+    @property
+    def learned_alone(self) -> bool:
+        """Whether all that is said is learned."""
+        return bool((self.share >= 1).all())
+
     def blend(
         self, location: Tensor, spread: Tensor, inputs: HeadInputs, which: slice = slice(None)
     ) -> tuple[Tensor, Tensor]:
         """Return location and spreads of some steps of the horizon, learned by their share alone."""
-        if self.share >= 1:
+        if self.learned_alone:
             return location, spread
         weights = self.following_weights(inputs.record)[..., which]
         followed = (weights * inputs.references[..., which]).sum(-2)
-        return torch.lerp(followed, location, self.share), torch.mul(spread, self.share)
+        of_location, of_spread = self.share
+        return torch.lerp(followed, location, of_location), torch.mul(spread, of_spread)
 
     def recent_error(self, inputs: HeadInputs) -> Tensor | None:
         """Return the recent error of the references, each by its weight, and its weight: what a watch heeds."""
