@@ -190,14 +190,7 @@ def _whole_seasonal(
     many: int,
 ) -> list[Tensor]:
     """Return :func:`_seasonal` where no row is missing: seasons are averaged before rows are taken."""
-
-    def averaged(rows: Tensor) -> Tensor:
-        total = rows.clone()
-        for back in range(season, many * season, season):
-            total[:, back:] += rows[:, :-back]
-        return total.div_(many)
-
-    usual, level = averaged(values), averaged(scale.anchor)
+    usual, level = (_seasonal_mean(rows, season, many) for rows in (values, scale.anchor))
     then = positions[:, None] - season * ((ahead + season - 1) // season)
     anchor_now = scale.anchor[:, positions].unsqueeze(-1)
     lag = values[:, then + ahead]
@@ -205,6 +198,26 @@ def _whole_seasonal(
     average = usual[:, then + ahead] + (anchor_now - level[:, then])
     now = values[:, positions] - usual[:, positions] + level[:, positions - season]
     return [lag, moved, average, average + (now.unsqueeze(-1) - anchor_now)]
+
+
+def _seasonal_mean(rows: Tensor, season: int, many: int) -> Tensor:
+    """Return the mean of each row and those one, two, ... seasons before it, ``many`` in all, by doubling."""
+    total, summed, doubled, so_many = rows, 0, rows, 1
+    while True:
+        if many & so_many:
+            total = _added(doubled, total, season * so_many) if summed else doubled
+            summed += so_many
+        if summed == many:
+            return total / many
+        doubled = _added(doubled, doubled, season * so_many)
+        so_many *= 2
+
+
+def _added(rows: Tensor, earlier: Tensor, back: int) -> Tensor:
+    """Return rows plus what lies so many rows ``back``, nothing before the first."""
+    total = rows.clone()
+    total[:, back:] += earlier[:, :-back]
+    return total
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
