@@ -249,7 +249,6 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
 
     if season > 1:
         lag, moved, average, adjusted = pattern(5)
-        _, _, usual, usual_adjusted = pattern(12)
         said |= {
             "lag": lag,
             "shifted": moved,
@@ -257,9 +256,9 @@ def reference_forecast(values, t, *, horizon, season, window, anchor):
             "adjusted": adjusted,
             "trending": adjusted + slope * np.arange(1, horizon + 1),
             "settled": average + said["long-mean"][0] - level[t],
-            "usual": usual,
-            "usual-adjusted": usual_adjusted,
         }
+    if season == 7:
+        _, _, said["usual"], said["usual-adjusted"] = pattern(12)
     return {name: np.where(np.isnan(f), last[t], f) for name, f in said.items()}
 
 

@@ -29,7 +29,7 @@ def test_level_and_scale_are_those_of_their_definition(season, missing):
 
 
 @pytest.mark.parametrize("anchor", ["last", "level"])
-@pytest.mark.parametrize("season", [1, 6])
+@pytest.mark.parametrize("season", [1, 6, 7])
 def test_reference_forecasts_are_those_of_their_definition(anchor, season):
     values = series(1)
     scale = causal_scale(torch.tensor(values)[None], season=season, window=18, anchor=anchor)
@@ -48,21 +48,26 @@ def test_reference_forecasts_are_those_of_their_definition(anchor, season):
             np.testing.assert_allclose(said[j][0, i], forecast, rtol=1e-9)
 
 
+@pytest.mark.parametrize("season", [6, 7])
 @pytest.mark.parametrize("horizon", [1, 8, 14])
-def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_by_side(horizon):
+def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_by_side(
+    horizon, season
+):
     gaps = [(), range(10), range(40, 47), (), (139,)]
     rows = np.random.default_rng(0).normal(size=(len(gaps), 140)).cumsum(1)
     for row, missing in zip(rows, gaps, strict=True):
         row[list(missing)] = np.nan
     values, positions = torch.tensor(rows), torch.tensor([103, 120, 139])
-    scale = causal_scale(values, season=6, window=24, anchor="level")
+    scale = causal_scale(values, season=season, window=24, anchor="level")
 
-    said = reference_forecasts(values, scale, positions, horizon=horizon, seasons=(6,), window=24)
+    said = reference_forecasts(
+        values, scale, positions, horizon=horizon, seasons=(season,), window=24
+    )
 
     for i, t in enumerate(positions.tolist()):
         for row, own in enumerate(rows):
             expected = reference.reference_forecast(
-                own, t, horizon=horizon, season=6, window=24, anchor="level"
+                own, t, horizon=horizon, season=season, window=24, anchor="level"
             )
             for forecast, wanted in zip(said, expected.values(), strict=True):
                 np.testing.assert_allclose(forecast[row, i], wanted, rtol=1e-9)
@@ -70,13 +75,13 @@ def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_b
 
 def test_reference_forecasts_need_no_more_rows_than_the_look_back():
     values = torch.tensor(series(2, steps=300))[None]
-    rows = look_back((6,), 24) + 1
+    rows = look_back((7,), 24) + 1
     newest = values[:, -rows:]
 
     def forecast(v):
-        scale = causal_scale(v, season=6, window=24, anchor="level")
+        scale = causal_scale(v, season=7, window=24, anchor="level")
         at = torch.tensor([v.shape[1] - 1])
-        return reference_forecasts(v, scale, at, horizon=8, seasons=(6,), window=24)
+        return reference_forecasts(v, scale, at, horizon=8, seasons=(7,), window=24)
 
     torch.testing.assert_close(forecast(values), forecast(newest), rtol=1e-9, atol=1e-9)
 

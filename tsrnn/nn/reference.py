@@ -5,7 +5,7 @@ Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean 
 longer past, an exponentially smoothed level, the median of the same values; for each season length the value one season ago, the same
 moved by the change of level, the average of the last seasons moved likewise, and that pattern around
 the newest value instead of the level; with the shortest season also this with drift, the pattern
-around the longer mean, and both patterns averaged over many more seasons.
+around the longer mean, and where that is a week or a day both patterns averaged over many more seasons.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tsrnn.nn.scaling import CausalScale, last_observed
 
 __all__ = ["look_back", "reference_forecasts", "reference_names"]
 
-LONG_SEASON = 24
+WEEK, LONG_SEASON = 7, 24
 MANY_SEASONS, MANY_ROWS = 12, 2_000  # that the usual pattern is averaged over, at most
 SHORT_MEAN = 4
 SMOOTHING, SMOOTHED = (
@@ -60,9 +60,13 @@ def _averaged(season: int) -> int:
 
 
 def _usual(season: int) -> int:
-    """Return how many seasons the usual pattern is averaged over; 0 where these are no more than others are."""
+    """Return how many seasons the usual pattern is averaged over: of weeks and days; 0 for other seasons.
+
+    What people do in a week or a day stays what it is for months; a year's pattern changes with the years,
+    and the five days of a trading week have none.
+    """
     many = min(MANY_SEASONS, MANY_ROWS // season)
-    return many if many > _averaged(season) else 0
+    return many if (season == WEEK or season >= LONG_SEASON) and many > _averaged(season) else 0
 
 
 def _all_averaged(seasons: tuple[int, ...]) -> list[tuple[int, int]]:
