@@ -136,7 +136,7 @@ def test_two_processes_have_the_losses_decisions_and_forecasts_of_one(shared, na
     said = alone.predict(level=80).drop(columns=["id", "ds"]).to_numpy()
     assert len(alone.history_) > 2
     for each in both:
-        np.testing.assert_allclose(each["history"], alone.history_.to_numpy(), rtol=1e-5)
+        np.testing.assert_allclose(each["history"], alone.history_.to_numpy(), rtol=3e-5)
         assert each["best"] == alone.best_step_
         np.testing.assert_allclose(each["said"], said, rtol=1e-5)
     np.testing.assert_array_equal(both[0]["said"], both[1]["said"])
