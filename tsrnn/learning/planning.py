@@ -17,10 +17,7 @@ from tsrnn.windows import Origins
 
 __all__ = ["DataPlan", "Split", "choose_bounds", "plan_covariates", "plan_data", "split_panel"]
 
-ORIGINS_AT_LEAST, ORIGINS_AT_MOST = (
-    256,
-    2048,
-)  # that choose, where there are so many; one a series in between
+ORIGINS_AT_LEAST, ORIGINS_AT_MOST = 256, 2048  # that choose; one a series in between
 MANY_SERIES = 100
 STRETCHES, STRETCHES_OF_MANY = 50, 6  # of one horizon, that choose at most
 REACHED = 0.01  # share of the values that lie on a floor

@@ -111,12 +111,11 @@ class Validation:
         over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
-        things = self.origins.series // self.panel.channels
-        groups = (things, self.stretch)
+        groups = (self.origins.series // self.panel.channels, self.stretch)
         errors = [_clustered_error(gain, group) for group in groups]
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
-        stretches, series = (len(np.unique(group[np.isfinite(gain)])) for group in groups[::-1])
+        series, stretches = (len(np.unique(group[np.isfinite(gain)])) for group in groups)
         shock = np.hypot(COMMON / np.sqrt(stretches), ALIKE / (np.sqrt(series) * stretches))
         errors.append(shock * float(np.nanmean(before)))
         return float(np.nanmean(gain) / np.nanmax(errors))

@@ -294,7 +294,8 @@ class ForecastNetwork(ReadingNetwork):
     def own_error(self, values: Tensor, covariates: Covariates | None = None) -> Tensor:
         """Return what hindsight heeds, (batch, 2): the error of what it would have said before.
 
-        Said is from the newest steps of the newest window, so that an outcome is known; see
+        Said is from the newest steps of the newest window, so that an outcome is known, and by the track
+        record of today, which is a fraction of the work of one for each step; see
         :func:`~tsrnn.nn.hindsight.recent_error`. Arguments as in :meth:`say`.
         """
         plan = self.plan

@@ -5,7 +5,7 @@ Principles and Practice, 3rd ed., section 5.2): the last value, drift, the mean 
 longer past, an exponentially smoothed level, the median of the same values; for each season length the value one season ago, the same
 moved by the change of level, the average of the last seasons moved likewise, and that pattern around
 the newest value instead of the level; with the shortest season also this with drift, the pattern
-around the longer mean, and where that is a week or a day both patterns averaged over many more seasons.
+around the longer mean, and for weeks and long seasons both patterns averaged over many more of them.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def _averaged(season: int) -> int:
 
 
 def _usual(season: int) -> int:
-    """Return how many seasons the usual pattern is averaged over: of weeks and days; 0 for other seasons.
+    """Return how many seasons the usual pattern is averaged over; 0 where there is none.
 
-    What people do in a week or a day stays what it is for months; a year's pattern changes with the years,
-    and the five days of a trading week have none.
+    Weeks of seven days and seasons of 24 steps and more have one. Short seasons (quarters, months, trading
+    days) gained nothing by it beside an average over five.
     """
     many = min(MANY_SEASONS, MANY_ROWS // season)
     return many if (season == WEEK or season >= LONG_SEASON) and many > _averaged(season) else 0
