@@ -138,6 +138,28 @@ def test_a_process_that_can_not_close_ends_in_time_all_the_same():
     assert done.returncode == 143
 
 
+@pytest.mark.slow
+def test_a_process_that_swallows_sigterm_ends_in_time_and_so_does_its_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("TSRNN_HOME", str(tmp_path))
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    program = (
+        "import signal, sys, time, tsrnn; from tsrnn import cli\n"
+        "cli.GRACE, cli.LAST = 10.2, 10.0\n"
+        "def swallow(arguments):\n"
+        f"    with tsrnn.track('deaf', tracking_uri='{uri}'):\n"
+        "        try: signal.raise_signal(signal.SIGTERM)\n"
+        "        except BaseException: time.sleep(60)\n"
+        "cli._version = swallow\n"
+        "sys.argv = ['tsrnn', 'version']\n"
+        "cli.main()"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], timeout=50, check=False)
+
+    assert done.returncode == 143
+    assert tsrnn.tracking.runs("deaf", tracking_uri=uri)["status"].tolist() == ["KILLED"]
+
+
 def test_outside_the_main_thread_signals_are_left_alone():
     codes = []
     thread = threading.Thread(target=lambda: codes.append(cli.main(["version"])))

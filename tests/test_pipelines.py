@@ -473,6 +473,5 @@ def test_a_terminated_run_exits_with_143_and_is_killed_in_the_store(place):
     assert process.returncode == 143, said
     assert time.monotonic() - began < 10
     assert "Traceback" not in said
-    assert tsrnn.tracking.runs("tiny", nested=False, tracking_uri=uri)["status"].tolist() == [
-        "KILLED"
-    ]
+    found = tsrnn.tracking.runs("tiny", nested=False, tracking_uri=uri)
+    assert found["status"].tolist() == ["KILLED"], said

@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -41,6 +42,8 @@ EPILOG = (
 TERMINATED = 143
 GRACE = 9.0
 """Seconds after SIGTERM in which the process ends, whatever it waits for."""
+LAST = 3.0
+"""How many of them are kept to end its MLflow runs, where it has not done so by itself."""
 
 
 class _Terminated(SystemExit):
@@ -381,11 +384,19 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _terminate_in_time(number: int, frame: FrameType | None) -> NoReturn:
-    """Terminate, and see to it that a store that hangs does not keep the process."""
-    watch = threading.Timer(GRACE, os._exit, (TERMINATED,))
-    watch.daemon = True
-    watch.start()
+    """Terminate, and see to it that nothing keeps the process: a store that hangs, an error swallowed."""
+    threading.Thread(target=_end_in_time, name="tsrnn-terminate", daemon=True).start()
     _terminate(number, frame)
+
+
+def _end_in_time() -> None:
+    deadline = time.monotonic() + GRACE
+    time.sleep(max(0.0, GRACE - LAST))
+    if (leases := sys.modules.get("tsrnn.tracking.leases")) is not None:
+        closing = threading.Thread(target=leases.end_held, args=(LAST,), daemon=True)
+        closing.start()
+        closing.join(max(0.0, deadline - time.monotonic()))
+    os._exit(TERMINATED)
 
 
 def _on_sigterm(handler: Callable[..., Any] | int | None) -> Any:

@@ -3,7 +3,7 @@
 A process that is killed can't end its runs, and MLflow would show them as running for ever. Each
 process therefore writes the ids of its open runs into a file that it holds locked; the lock goes
 with the process, however it ends. Whoever tracks next on that machine finds the file unlocked and
-ends its runs as KILLED.
+ends its runs as KILLED. A process that was told to end and can't unwind says so itself, last of all.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tsrnn.tracking.store import is_embedded
+from mlflow import MlflowClient
+
+from tsrnn.tracking.courier import Courier
+from tsrnn.tracking.store import is_embedded, terminate
 
 try:
     import fcntl
 except ImportError:  # Windows: runs of a killed process stay open there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["abandoned", "hold", "release"]
+__all__ = ["abandoned", "end_held", "hold", "release"]
 
 _lock = threading.Lock()
 _held: dict[tuple[int, str], tuple[Path, int, set[str]]] = {}
@@ -56,6 +60,23 @@ def release(uri: str, run_id: str) -> None:
             del _held[key]
             path.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def end_held(seconds: float) -> None:
+    """End every run that this process holds as KILLED, each store within ``seconds``.
+
+    For a process that ends without unwinding: whatever it waits for, this waits for no lock of it.
+    """
+    now = int(time.time() * 1000)
+    for (_, uri), (_, _, open_runs) in list(_held.items()):
+        courier = Courier(uri)
+        for run_id in list(open_runs):
+            courier.send(
+                lambda uri=uri, run_id=run_id: terminate(MlflowClient(uri), run_id, "KILLED", now),  # type: ignore[misc]
+                seconds=seconds,
+            )
+        courier.close()
+        courier.drain()
 
 
 def abandoned(uri: str) -> Iterable[str]:
