@@ -13,11 +13,12 @@ from tests.contract.samples import tiny, waves
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "pytorch_lightning", "mlflow", "pandas", "sklearn", "numpy", "matplotlib")
+COMPILER = ("torch._dynamo", "sympy")  # of torch: a second to load, and nothing here compiles
 
 
 def loaded_after(code: str, *arguments: str) -> set[str]:
     """Return which heavy packages a fresh interpreter has loaded after ``code``."""
-    report = f"\nimport sys; print(*(m for m in {HEAVY!r} if m in sys.modules))"
+    report = f"\nimport sys; print(*(m for m in {HEAVY + COMPILER!r} if m in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code + report, *arguments],
         cwd=ROOT,
@@ -47,7 +48,7 @@ def test_a_baseline_loads_no_torch():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
-def test_a_loaded_model_forecasts_without_lightning(tmp_path):
+def test_a_loaded_model_forecasts_without_lightning_and_torchs_compiler(tmp_path):
     tiny(max_steps=2).fit(waves()).save(tmp_path / "model")
 
     loaded = loaded_after(
@@ -56,7 +57,7 @@ def test_a_loaded_model_forecasts_without_lightning(tmp_path):
     )
 
     assert "torch" in loaded
-    assert not loaded & {"pytorch_lightning", "mlflow", "matplotlib"}
+    assert not loaded & {"pytorch_lightning", "mlflow", "matplotlib", *COMPILER}
 
 
 def test_every_name_is_there_and_is_listed():

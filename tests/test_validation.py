@@ -11,7 +11,7 @@ import torch
 
 from tests.test_training import build, make_panel
 from tsrnn.inference import Forecasting
-from tsrnn.learning.calibration import calibrate
+from tsrnn.learning.calibration import allow_for_few, beside_normal, calibrate
 from tsrnn.learning.validation import Validation
 from tsrnn.nn.decoders import DECODERS
 from tsrnn.windows import Origins
@@ -140,6 +140,28 @@ def test_a_single_stretch_of_time_corrects_no_spread():
     torch.testing.assert_close(network.output.log_gap.detach(), before)
 
 
+@pytest.mark.parametrize(("rows", "factor"), [([24], 1.171), ([11, 14], 1.201), ([90_000], 1.0)])
+def test_what_few_stretches_show_is_widened_by_students_t(rows, factor):
+    """Of 8 and of 3 + 4 of them: t(0.9, 7) = 1.4149 and t(0.9, 6) = 1.4398 (tables), the normal 1.2816."""
+    network = build()
+    before = torch.cat(network.output.offsets(), -1).detach()
+
+    allow_for_few(network, np.array(rows))
+
+    assert network.output.levels.tolist() == [0.1, 0.5, 0.9]
+    after = torch.cat(network.output.offsets(), -1).detach()
+    torch.testing.assert_close(after, factor * before, rtol=2e-3, atol=0)
+
+
+def test_students_t_beside_the_normal_is_that_of_the_tables():
+    levels = torch.tensor([0.025, 0.1, 0.9, 0.975]).double()
+
+    ratio = beside_normal(levels, 4)
+
+    expected = [2.7764 / 1.95996, 1.5332 / 1.28155, 1.5332 / 1.28155, 2.7764 / 1.95996]
+    np.testing.assert_allclose(ratio, expected, rtol=4e-3)
+
+
 def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
     network, values = build(), walk(900)
     with torch.no_grad():
@@ -156,7 +178,7 @@ def test_the_copula_of_paths_is_that_of_a_random_walk_on_a_random_walk():
     assert (network.path_factor.triu(1) == 0).all()
 
 
-@pytest.mark.parametrize(("series", "least"), [(5000, 0.0604), (50, 0.0927), (4, 0.257)])
+@pytest.mark.parametrize(("series", "least"), [(5000, 0.0606), (50, 0.1040), (4, 0.306)])
 def test_one_stretch_is_evidence_of_more_than_a_common_shock_could_give(series, least):
     """What moves a whole stretch can't be seen in one: 6 % of the loss, and more where few series are alike."""
     values = np.random.default_rng(0).normal(size=20 * series).cumsum()
@@ -186,7 +208,7 @@ def test_shocks_common_to_few_series_weigh_less_the_more_stretches_tell():
     before = np.full((len(check.origins), HORIZON), 2.0)
     noise = 1e-6 * np.random.default_rng(0).normal(size=(len(before), 1))
 
-    least = np.hypot(0.06 / np.sqrt(stretches), 0.5 / stretches)
+    least = np.hypot(0.06 / np.sqrt(stretches), 0.6 / stretches)
     assert check.evidence(before, 0.9 * before + noise) == pytest.approx(0.1 / least, rel=0.01)
 
 

@@ -17,9 +17,18 @@ from tsrnn.nn.networks import ForecastNetwork
 from tsrnn.nn.outputs import QuantileOutput
 from tsrnn.nn.paths import copula_factor
 
-__all__ = ["Correction", "calibrate", "conformal_widening", "correct", "integral_transform"]
+__all__ = [
+    "Correction",
+    "allow_for_few",
+    "beside_normal",
+    "calibrate",
+    "conformal_widening",
+    "correct",
+    "integral_transform",
+]
 
 PIT_GRID = 201
+FEWEST = 5  # stretches of one horizon that spreads are taken to rest on at least
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,40 @@ def calibrate(network: ForecastNetwork, validation: Validation) -> Correction | 
     path_factor = None if rolls else network.path_factor
     watches = tuple(watch.state_dict() for watch in network.watches)
     return Correction(widening, watches, path_factor, network.channel_factor)
+
+
+@torch.no_grad()
+def allow_for_few(network: ForecastNetwork, rows: np.ndarray) -> None:
+    """Move the quantiles away from the median by what few stretches of time can't show.
+
+    They are read off the errors of n stretches of one horizon, of all series together. The next value
+    lies outside more often than those did: of a normal sample the interval for it is wider than the
+    normal's own by Student's t with n - 1 degrees of freedom and the root of 1 + 1 / n (Geisser 1993,
+    Predictive Inference). Of 8 stretches that is 17 % at 80 %, of 30 it is 4 %, of 100 it is 1 %.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        Its spreads are those of the errors of what it learned from.
+    rows : ndarray of int64, shape (series,)
+        How many rows of each series that were.
+    """
+    output = network.output
+    if not isinstance(output, QuantileOutput):
+        return
+    stretches = max(int((rows // network.plan.horizon).sum()), FEWEST)
+    output.widen((beside_normal(output.levels, stretches - 1) * np.sqrt(1 + 1 / stretches)).float())
+
+
+def beside_normal(levels: Tensor, degrees: int) -> Tensor:
+    """Return Student's t quantiles divided by the normal ones: Abramowitz and Stegun 1964, 26.7.5."""
+    square = torch.special.ndtri(levels) ** 2
+    return (
+        1
+        + (square + 1) / (4 * degrees)
+        + (5 * square**2 + 16 * square + 3) / (96 * degrees**2)
+        + (3 * square**3 + 19 * square**2 + 17 * square - 15) / (384 * degrees**3)
+    )
 
 
 @torch.no_grad()

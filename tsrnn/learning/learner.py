@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tsrnn.inference import Forecasting, Reading, read_origins
-from tsrnn.learning.calibration import Correction, calibrate, correct
+from tsrnn.learning.calibration import Correction, allow_for_few, calibrate, correct
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.start import standardise, start_from_covariates, start_from_reference
@@ -33,6 +33,7 @@ __all__ = ["Learned", "Learner"]
 
 VALIDATION_PATHS = 48
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned, beside the mixture of references
+UNJUDGED = 0.25  # of what was learned, where no rows are left to tell whether it is of use
 
 Notify = Callable[[int, dict[str, float]], None]
 
@@ -93,6 +94,7 @@ class Learner:
         start = self._start(sampler, validation)
         best_step, share, history = self._choose(start, sampler, validation, clock.share(2), notify)
         network = start.network
+        allow_for_few(network, split.train)
         if panel.channels > 1:  # their correlation is read off all origins: no rolling on
             validation = self._validation(panel, split, every=1)
         correction = calibrate(network, validation) if validation else None
@@ -229,7 +231,7 @@ class Learner:
         network.head.share.fill_(1.0)
         first = None if before is None else validation.score(validation.losses(network, glance))
         plan = replace(self.training, max_time=max_time)
-        if before is None:  # nothing to choose by: a short training, the last weights
+        if before is None:  # nothing to choose by: a short training, a little of the last weights
             plan = replace(plan, max_steps=max(plan.max_steps // 4, 1))
         result = fit_network(
             network,
@@ -240,7 +242,7 @@ class Learner:
             first_score=first,
         )
         if before is None:
-            return result.best_step, torch.ones(2), result.history
+            return result.best_step, torch.full((2,), UNJUDGED), result.history
         share, after = _best_share(network, validation)
         evidence = validation.evidence(before, after)
         if evidence <= 1 or not result.best_step:
@@ -285,6 +287,7 @@ class Learner:
                 plan = replace(self.training, max_steps=best_step, max_time=limit, seed=seed)
                 fit_network(network, sampler, plan, validate=None, notify=_ignore)
             network.head.share.copy_(share)
+            allow_for_few(network, panel.lengths)
             if correction is not None:
                 correct(network, correction)
             members.append(network)

@@ -17,7 +17,7 @@ __all__ = ["Validation"]
 
 ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
-ALIKE = 0.5  # the same of a single series, where one stretch tells; of so many it is less by their square root
+ALIKE = 0.6  # the same of a single series, where one stretch tells; of so many it is less by their square root
 
 
 class Validation:

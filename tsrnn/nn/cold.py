@@ -77,7 +77,9 @@ class ColdNetwork(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("unit", torch.ones(plan.horizon))
         # Cholesky factor of the copula that joins the steps to paths
-        self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
+        self.register_buffer(
+            "path_factor", torch.zeros(plan.horizon, plan.horizon, dtype=torch.float64)
+        )
 
     @classmethod
     def build(cls, plan: ColdPlan, generator: torch.Generator) -> ColdNetwork:

@@ -89,8 +89,9 @@ class ForecastNetwork(ReadingNetwork):
         self.hindsight = Watch()
         self.output = make_output(plan.output, quantiles=plan.quantiles, horizon=plan.horizon)
         # Cholesky factors of the copula that joins the margins to paths: over steps, over channels
-        self.register_buffer("path_factor", torch.eye(plan.horizon, dtype=torch.float64))
-        self.register_buffer("channel_factor", torch.eye(plan.channels, dtype=torch.float64))
+        # (filled by build and by loading: torch.eye of no device loads torch's compiler, a second)
+        for name, size in (("path_factor", plan.horizon), ("channel_factor", plan.channels)):
+            self.register_buffer(name, torch.zeros(size, size, dtype=torch.float64))
 
     @classmethod
     def build(

@@ -180,10 +180,9 @@ class QuantileOutput(Output):
         """Interpolate the trained quantiles."""
         values = self.trained(head, step).double()  # (..., horizon, level)
         levels = self.levels
-        shape = torch.broadcast_shapes(probability.shape, (*values.shape[:-1], 1))
-        p = probability.double().expand(shape)
+        p, _ = torch.broadcast_tensors(probability.double(), values[..., :1])
         right = torch.searchsorted(levels, p.contiguous()).clamp(1, len(levels) - 1)
-        spread_out = values.expand(*shape[:-1], len(levels))
+        spread_out = values.expand(*p.shape[:-1], len(levels))
         low, high = spread_out.gather(-1, right - 1), spread_out.gather(-1, right)
         q_low, q_high = levels[right - 1], levels[right]
         inside = low + (high - low) * ((p - q_low) / (q_high - q_low)).clamp(0, 1)
