@@ -35,6 +35,19 @@ def test_a_single_level_or_quantile_needs_no_list():
     assert interval_columns(np.array([50.0]), (0.9,)) == interval_columns([50], [0.9])
 
 
+@pytest.mark.parametrize(
+    ("level", "quantiles", "which"),
+    [([80, 80.00001], None, "level"), (None, [1 / 3, 0.3333333], "quantiles")],
+)
+def test_two_columns_of_one_name_are_refused(level, quantiles, which):
+    with pytest.raises(
+        ParameterError, match=rf"'{which}' parameter.*is taken. Ask for them in two"
+    ):
+        interval_columns(level, quantiles)
+
+    assert len(interval_columns([80, 80], [0.1, 0.1])) == 3
+
+
 @pytest.mark.parametrize("level", [0, 100, -5, 180, "80", True, [80, None], np.nan])
 def test_a_level_is_a_percent(level):
     with pytest.raises(

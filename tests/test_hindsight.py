@@ -206,6 +206,7 @@ def test_paths_beyond_the_horizon_are_as_wide_as_at_their_origin(monkeypatch):
     assert np.isfinite(paths.select_dtypes("number").to_numpy()).all()
 
 
+@pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 def test_covariates_and_channels_look_back_too():
     frame = hourly(9)
     frame["load"] = frame["y"].shift(1).bfill() + 5

@@ -201,13 +201,23 @@ def test_a_series_of_fewer_than_three_horizons_only_teaches():
     assert split.test.series.tolist() == [0]
 
 
-def test_origins_of_long_series_are_thinned_evenly():
+def test_origins_of_a_long_series_are_one_of_each_equal_part():
     split = split_panel(make_panel(np.arange(20_000)), horizon=6, val_size=10_000)
 
-    known = split.validation.known
+    known = split.validation.known - split.train[0]
     assert len(known) == 256
-    assert (known[0], known[-1]) == (split.train[0], split.choose[0] - 6)
-    assert np.ptp(np.diff(known)) <= 1
+    part = known * 256 / (10_000 - 6 + 1) - np.arange(256)
+    assert -0.1 < part.min() < part.max() < 1
+
+
+def test_which_rows_choose_does_not_follow_the_order_of_the_series():
+    """One origin of each of 300 long series: at random their times would correlate with the order by 0.06."""
+    split = split_panel(make_panel(*[np.arange(700.0)] * 300), horizon=10, val_size=None)
+
+    origins = split.validation
+    assert np.array_equal(origins.series, np.arange(300))
+    assert abs(np.corrcoef(origins.series, origins.known)[0, 1]) < 0.05
+    assert np.ptp(origins.known) > 40
 
 
 def test_series_that_are_all_too_short_are_refused_by_name():

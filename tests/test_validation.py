@@ -97,6 +97,28 @@ def test_evidence_counts_stretches_and_not_the_steps_that_share_a_truth():
     assert check.evidence(np.zeros_like(gain), gain) == pytest.approx(-evidence)
 
 
+@pytest.mark.parametrize(
+    ("rows", "origins"), [(8, [1]), (17, [10]), (19, [8, 4]), (24, [8, 9]), (27, [8, 8, 4])]
+)
+def test_a_stretch_of_few_origins_is_none_of_its_own(rows, origins):
+    """Eight steps ahead: the oldest origins of 17 rows share most of their truth with those after them."""
+    check = validation(walk(), np.arange(80 - rows, 80 - 8 + 1), horizon=8)
+
+    assert np.bincount(check.stretch)[1:].tolist() == origins
+
+
+def test_an_improvement_that_leaves_hardly_any_loss_is_no_luck_of_a_stretch():
+    """From 2 to 0.02 over two stretches: errors differ by a share of four times what remains, 0.08."""
+    check = validation(walk(), np.arange(80 - 2 * HORIZON - 2, 80 - HORIZON + 1))
+    before = np.full((len(check.origins), HORIZON), 2.0)
+    noise = 1e-9 * np.arange(len(before))[:, None]
+
+    evidence = check.evidence(before, 0.01 * before + noise)
+
+    shock = np.hypot(0.06 / 2**0.5, 0.6 / 2) * 0.08
+    assert evidence == pytest.approx(1.98 / shock, rel=1e-3)
+
+
 def test_one_stretch_of_one_series_is_no_evidence():
     check = validation(walk(), [70])
 

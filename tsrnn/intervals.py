@@ -10,6 +10,8 @@ from tsrnn.exceptions import ParameterError
 
 __all__ = ["interval_columns"]
 
+SAME = 1e-9  # probabilities that differ by less are one
+
 
 def interval_columns(
     level: float | Sequence[float] | None, quantiles: Sequence[float] | None
@@ -28,15 +30,25 @@ def interval_columns(
                 f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
                 f"Got {percent!r}."
             )
-        columns[f"forecast-lo-{percent:g}"] = round(0.5 - float(percent) / 200, 10)
-        columns[f"forecast-hi-{percent:g}"] = round(0.5 + float(percent) / 200, 10)
+        for side, sign in (("lo", -1), ("hi", 1)):
+            name, probability = f"forecast-{side}-{percent:g}", 0.5 + sign * float(percent) / 200
+            _enter(columns, name, round(probability, 10), "level", percent)
     for probability in _listed(quantiles):
         if not _is_between(probability, 1):
             raise ParameterError(
                 f"The 'quantiles' parameter must hold probabilities between 0 and 1. Got {probability!r}."
             )
-        columns[f"forecast-q{round(probability * 100, 8):g}"] = float(probability)
+        name = f"forecast-q{round(probability * 100, 8):g}"
+        _enter(columns, name, float(probability), "quantiles", probability)
     return columns
+
+
+def _enter(columns: dict[str, float], name: str, probability: float, which: str, got: Any) -> None:
+    if abs(columns.setdefault(name, probability) - probability) > SAME:
+        raise ParameterError(
+            f"The {which!r} parameter must hold values that differ in their first six digits, which name "
+            f"their columns. Got {got!r}, and column {name!r} is taken. Ask for them in two calls."
+        )
 
 
 def _listed(asked: Any) -> list[Any]:

@@ -142,14 +142,16 @@ def beside_normal(levels: Tensor, degrees: int) -> Tensor:
 
 @torch.no_grad()
 def integral_transform(quantiles: Callable[[Tensor], Tensor], truth: Tensor) -> Tensor:
-    """Return the probability that was promised for values up to the truth, shape (sample, horizon), NaN kept.
+    """Return the probability that was promised for values up to the truth, shape (sample, horizon).
 
-    ``quantiles`` returns the values (sample, horizon, level) at probabilities (1, 1, level).
+    NaN where the truth is, and where a single value was promised: a series that has not moved says
+    nothing of how steps go together. ``quantiles`` returns the values (sample, horizon, level) at probabilities (1, 1, level).
     """
     grid = torch.linspace(0.0025, 0.9975, PIT_GRID, dtype=torch.float64)
     curve = quantiles(grid[None, None, :]).contiguous()
     below = torch.searchsorted(curve, truth.nan_to_num(0.0).unsqueeze(-1).contiguous()).squeeze(-1)
-    return grid[below.clamp(0, PIT_GRID - 1)].masked_fill(truth.isnan(), torch.nan)
+    unsaid = truth.isnan() | (curve[..., -1] <= curve[..., 0])
+    return grid[below.clamp(0, PIT_GRID - 1)].masked_fill(unsaid, torch.nan)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ __all__ = ["DataPlan", "Split", "choose_bounds", "plan_covariates", "plan_data",
 ORIGINS_AT_LEAST, ORIGINS_AT_MOST = 256, 2048  # that choose; one a series in between
 MANY_SERIES = 100
 STRETCHES, STRETCHES_OF_MANY = 50, 6  # of one horizon, that choose at most
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples lie evenly between whole numbers, in no order
 REACHED = 0.01  # share of the values that lie on a floor
 ROWS_OF_A_TEST = 3  # in horizons: a series shorter than this keeps nothing aside for the verdict
 
@@ -305,11 +306,16 @@ def _rows_that_choose(lengths: np.ndarray, horizon: int) -> np.ndarray:
 
 
 def _validation_origins(train: np.ndarray, choose: np.ndarray, horizon: int) -> Origins:
-    """Every origin whose whole horizon lies in the choosing rows, thinned evenly to a few hundred."""
+    """Every origin whose whole horizon lies in the choosing rows, thinned evenly to some hundreds."""
     per_series = np.where(choose > train, np.maximum(choose - train - horizon + 1, 1), 0)
     series = np.repeat(np.arange(len(train)), per_series)
     first = np.concatenate([[0], np.cumsum(per_series)])[:-1]
     known = train[series] + np.arange(len(series)) - first[series]
     limit = min(max(int((per_series > 0).sum()), ORIGINS_AT_LEAST), ORIGINS_AT_MOST)
-    kept = np.unique(np.linspace(0, len(series) - 1, min(limit, len(series))).astype(int))
-    return Origins(series[kept], known[kept]) if len(series) else Origins(series, known)
+    if len(series) <= limit:
+        return Origins(series, known)
+    # one from each of as many equal parts, not at the same phase: where a part is a series, one phase after
+    # the other would let the first series choose at their oldest origins and the last at their newest
+    part, phase = np.arange(limit), np.arange(limit) * GOLDEN % 1
+    kept = ((part + phase) * len(series) / limit).astype(int)
+    return Origins(series[kept], known[kept])

@@ -34,7 +34,8 @@ def start_from_reference(
     windows = min(max(len(sampler.panel), WINDOWS_AT_LEAST), WINDOWS_AT_MOST)
     most = min(windows * SAMPLES_A_WINDOW, max(START_VALUES // plan.horizon, 100))
     batch = max(1, min(windows, 4 * most // len(positions)))
-    drawn, weights = sampler.gather(*sampler.places(batch, rng))
+    series, start = sampler.places(batch, rng)
+    drawn, weights = sampler.gather(series, start)
     values = torch.from_numpy(drawn)
     represented, scale = network.view.represent(values[:, : values.shape[1] - plan.horizon])
     references = network.view.relative_references(represented, scale, positions)
@@ -49,6 +50,7 @@ def start_from_reference(
         importance *= torch.from_numpy(weights)[:, rows].float()
         importance /= importance[importance > 0].mean()
     chosen = torch.nonzero((importance > 0).flatten(0, 1).any(-1)).squeeze(-1)
+    chosen = chosen[_first_of_each(series, start, positions)[chosen]]
     if len(chosen) > most:
         keep = np.sort(rng.choice(len(chosen), most, replace=False))
         chosen = chosen[torch.from_numpy(keep)]
@@ -61,6 +63,18 @@ def start_from_reference(
         network.view.track_record(represented, scale, positions).relative.flatten(0, 1)[chosen],
     )
     network.output.calibrate(residual)
+
+
+def _first_of_each(series: np.ndarray, start: np.ndarray, positions: Tensor) -> Tensor:
+    """Return whether each position of each window, end to end, is the first to lie on its row.
+
+    Many windows of a short series hold the same rows, which are no more evidence for being drawn again.
+    """
+    row = start[:, None] + positions.numpy()
+    row += (series * (np.ptp(row) + 1))[:, None]
+    first = np.zeros(row.size, dtype=bool)
+    first[np.unique(row, return_index=True)[1]] = True
+    return torch.from_numpy(first)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ __all__ = ["Validation"]
 
 ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
+REMAINS = 4.0  # what differs is a share of the loss before, but no more than of so many times the one after
 ALIKE = 0.6  # the same of a single series, where one stretch tells; of so many it is less by their square root
 
 
@@ -70,8 +71,17 @@ class Validation:
 
     @property
     def stretch(self) -> np.ndarray:
-        """Which stretch of one horizon each origin lies in, counted from the end, shape (origin,)."""
-        return (self.stop[self.origins.series] - self.origins.known) // self.horizon
+        """Which stretch of one horizon each origin lies in, counted from the end, shape (origin,).
+
+        A series' earliest stretch of less than half a horizon of origins is no stretch of its own: the few
+        forecasts in it share most of their truth with those after them.
+        """
+        series, horizon = self.origins.series, self.horizon
+        back = self.stop[series] - self.origins.known
+        farthest = np.zeros_like(self.stop)
+        np.maximum.at(farthest, series, back)
+        whole = (farthest + 1 + horizon // 2) // horizon - 1  # one of half a horizon counts
+        return np.minimum(back // horizon, np.maximum(whole, 1)[series])
 
     @property
     def can_compare(self) -> bool:
@@ -107,8 +117,8 @@ class Validation:
         Losses of origins within one horizon share their truth, and series often move together: the
         standard error is the larger of those over series and over stretches of one horizon in time.
         It is never below what moves a whole stretch at once, which a few stretches can't show: a share
-        ``COMMON`` of the loss, and more where there are few series, which are often alike. A single series
-        over a single stretch is no evidence: 0.
+        ``COMMON`` of the loss, and more where there are few series, which are often alike; less where hardly
+        any loss remains. A single series over a single stretch is no evidence: 0.
         """
         gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
         groups = (self.origins.series // self.panel.channels, self.stretch)
@@ -117,7 +127,7 @@ class Validation:
             return 0.0
         series, stretches = (len(np.unique(group[np.isfinite(gain)])) for group in groups)
         shock = np.hypot(COMMON / np.sqrt(stretches), ALIKE / (np.sqrt(series) * stretches))
-        errors.append(shock * float(np.nanmean(before)))
+        errors.append(shock * min(float(np.nanmean(before)), REMAINS * float(np.nanmean(after))))
         return float(np.nanmean(gain) / np.nanmax(errors))
 
     def losses(

@@ -160,7 +160,7 @@ class NetworkPlan:
     @property
     def look_back(self) -> int:
         """Rows before a recurrent step's patch that its inputs read."""
-        return look_back(self.seasons, self.window) + REMEMBERED
+        return look_back(self.seasons, self.window, self.horizon) + REMEMBERED
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON values."""

@@ -48,10 +48,15 @@ def reference_names(seasons: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def look_back(seasons: tuple[int, ...], window: int) -> int:
+def look_back(seasons: tuple[int, ...], window: int, horizon: int) -> int:
     """Return how many rows before a step its level, scale and reference forecasts read."""
-    averaged = max((many + 1) * season for season, many in _all_averaged(seasons))
-    return max(window, averaged, SMOOTHED) + min(seasons) + 1
+    return max(window, _farthest(seasons, horizon)) + min(seasons) + 1
+
+
+def _farthest(seasons: tuple[int, ...], horizon: int) -> int:
+    """Return how far before a step its reference forecasts read: whole seasons as long as the horizon, too."""
+    read = (season * (-(-horizon // season) + many) for season, many in _all_averaged(seasons))
+    return max(SMOOTHED, *read)
 
 
 def _averaged(season: int) -> int:
@@ -106,8 +111,7 @@ def reference_forecasts(
         A method that lacks the history it needs says the last value.
     """
     how = _How(positions, horizon, seasons, window)
-    read = (s * (-(-horizon // s) + many) for s, many in _all_averaged(seasons))
-    farthest = max(SMOOTHED, *read)
+    farthest = _farthest(seasons, horizon)
     gaps = torch.nonzero(values.isnan().any(1)).squeeze(1)
     if positions.min() < farthest or 2 * len(gaps) > len(values):
         return _forecasts_with_gaps(values, scale, how)
