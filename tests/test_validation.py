@@ -11,7 +11,13 @@ import torch
 
 from tests.test_training import build, make_panel
 from tsrnn.inference import Forecasting
-from tsrnn.learning.calibration import allow_for_few, beside_normal, calibrate
+from tsrnn.learning.calibration import (
+    allow_for_few,
+    beside_normal,
+    calibrate,
+    integral_transform,
+)
+from tsrnn.learning.start import _first_of_each
 from tsrnn.learning.validation import Validation
 from tsrnn.nn.decoders import DECODERS
 from tsrnn.windows import Origins
@@ -160,6 +166,29 @@ def test_a_single_stretch_of_time_corrects_no_spread():
 
     assert (correction.widening == 1).all()
     torch.testing.assert_close(network.output.log_gap.detach(), before)
+
+
+def test_a_series_that_has_not_moved_says_nothing_of_how_steps_go_together():
+    """Its quantiles are all alike, so that its values would all seem to lie at the lowest of them."""
+    centre = torch.tensor([[5.0, 5.0], [0.0, 0.0]]).double()
+    spread = torch.tensor([[0.0], [1.0]]).double()
+
+    said = integral_transform(
+        lambda p: centre[..., None] + spread[..., None] * torch.special.ndtri(p),
+        torch.tensor([[5.0, 5.0], [0.0, torch.nan]]),
+    )
+
+    assert said.isnan().tolist() == [[True, True], [False, True]]
+    assert float(said[1, 0]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_rows_that_several_windows_hold_count_once():
+    series, start = np.array([0, 0, 1, 1]), np.array([3, 4, 4, 4])
+
+    first = _first_of_each(series, start, torch.tensor([0, 1]))
+
+    rows = [(s, r + p) for s, r in zip(series, start, strict=True) for p in (0, 1)]
+    assert first.tolist() == [row not in rows[:i] for i, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize(("rows", "factor"), [([24], 1.171), ([11, 14], 1.201), ([90_000], 1.0)])

@@ -196,7 +196,7 @@ class WindowSampler:
             least = np.minimum(self.context, np.maximum(stop // 2, 1))
             known = least + (rng.random(count) * (stop - least)).astype(np.int64)
             return known - self.context
-        # a window may hang over the end by all but two rows of horizon: the newest rows are targets, too
+        # a window may hang over the end by all but one row of horizon: the newest rows are targets, too
         room = np.maximum(self.stop[series] - self.context - 1, 0)
         start = (rng.random(count) * (room + 1)).astype(np.int64)
         return np.asarray(start - rng.integers(0, self.patch, count))

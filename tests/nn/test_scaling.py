@@ -73,15 +73,16 @@ def test_reference_forecasts_of_whole_series_and_of_those_with_gaps_stand_side_b
                 np.testing.assert_allclose(forecast[row, i], wanted, rtol=1e-9)
 
 
-def test_reference_forecasts_need_no_more_rows_than_the_look_back():
+@pytest.mark.parametrize("horizon", [8, 50])
+def test_reference_forecasts_need_no_more_rows_than_the_look_back(horizon):
     values = torch.tensor(series(2, steps=300))[None]
-    rows = look_back((7,), 24) + 1
+    rows = look_back((7,), 24, horizon) + 1
     newest = values[:, -rows:]
 
     def forecast(v):
         scale = causal_scale(v, season=7, window=24, anchor="level")
         at = torch.tensor([v.shape[1] - 1])
-        return reference_forecasts(v, scale, at, horizon=8, seasons=(7,), window=24)
+        return reference_forecasts(v, scale, at, horizon=horizon, seasons=(7,), window=24)
 
     torch.testing.assert_close(forecast(values), forecast(newest), rtol=1e-9, atol=1e-9)
 

@@ -65,7 +65,7 @@ def test_a_record_feels_no_company():
 
 def test_a_record_needs_no_more_rows_than_the_look_back():
     values = rows(1, 300)
-    newest = values[:, -(look_back((6,), 18) + REMEMBERED + 1) :]
+    newest = values[:, -(look_back((6,), 18, 1) + REMEMBERED + 1) :]
 
     whole, cut = (record_of(v, [v.shape[1] - 1]) for v in (values, newest))
 

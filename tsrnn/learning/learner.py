@@ -277,7 +277,9 @@ class Learner:
 
         sampler = self._sampler(panel, panel.lengths)
         members, responds = [], _responds(like)
-        for member in range(self.n_members if best_step else 1):  # mixtures alone are all the same
+        for member in range(
+            self.n_members if best_step else 1
+        ):  # mixtures alone differ by hardly anything
             seed = self.training.seed + member
             network = self._fresh(sampler, seed, responds=responds)
             if like.head.stays:

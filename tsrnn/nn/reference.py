@@ -150,11 +150,15 @@ def _forecasts(
         scale.long_mean[:, positions].unsqueeze(-1).expand_as(flat),
         *(level.unsqueeze(-1).expand_as(flat) for level in _smooth_and_median(scale, positions)),
     ]
-    for season in seasons:
-        if season > 1:
-            forecasts += seasonal(values, scale, positions, ahead, season, _averaged(season))
-    if seasons[0] > 1:
-        average, adjusted = forecasts[8:10]
+    each = {
+        season: seasonal(values, scale, positions, ahead, season, _averaged(season))
+        for season in seasons
+        if season > 1
+    }
+    for said in each.values():
+        forecasts += said
+    if each:
+        _, _, average, adjusted = each[seasons[0]]
         settled = (scale.long_mean - scale.anchor)[:, positions].unsqueeze(-1)
         forecasts += [adjusted + drift, average + settled]
         many = _usual(seasons[0])
