@@ -137,7 +137,7 @@ def test_training_that_may_be_luck_is_undone(monkeypatch):
 
 def test_what_was_learned_is_kept_by_the_share_that_is_no_luck(monkeypatch):
     """Two standard errors keep three quarters; what is said lies between mixture and training."""
-    monkeypatch.setattr("tsrnn.learning.learner.SHARES", (1.0,))
+    monkeypatch.setattr("tsrnn.learning.choosing.SHARES", (1.0,))
     frame = waves()
     said = {}
     for evidence in (1e9, 2.0, 0.5):
@@ -177,7 +177,7 @@ def test_what_was_learned_is_mixed_by_the_share_that_forecasts_best(monkeypatch)
 
 
 def test_where_only_spreads_were_learned_the_forecast_stays_the_mixture(monkeypatch):
-    monkeypatch.setattr("tsrnn.learning.learner.SHARES", (1.0,))
+    monkeypatch.setattr("tsrnn.learning.choosing.SHARES", (1.0,))
     monkeypatch.setattr(Validation, "evidence", lambda *_: 1e9)
     losses = Validation.losses
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from tsrnn.inference import Forecasting, Reading, read_origins
+from tsrnn.inference import Forecasting, read_origins
 from tsrnn.learning.calibration import Correction, allow_for_few, calibrate, correct
+from tsrnn.learning.choosing import Start, choose_shares, choose_start, responds_to_covariates
 from tsrnn.learning.planning import DataPlan, Split, split_panel
 from tsrnn.learning.skill import Skill, judge
 from tsrnn.learning.start import standardise, start_from_covariates, start_from_reference
@@ -32,7 +31,6 @@ from tsrnn.windows import Origins, WindowSampler
 __all__ = ["Learned", "Learner"]
 
 VALIDATION_PATHS = 48
-SHARES = (1.0, 0.75, 0.5, 0.25)  # of what was learned, beside the mixture of references
 UNJUDGED = 0.25  # of what was learned, where no rows are left to tell whether it is of use
 
 Notify = Callable[[int, dict[str, float]], None]
@@ -142,29 +140,18 @@ class Learner:
         crew().follow(ensemble.state_dict())
         return replace(before, network=ensemble, skill=skill)
 
-    def _start(self, sampler: WindowSampler, validation: Validation) -> _Start:
+    def _start(self, sampler: WindowSampler, validation: Validation) -> Start:
         """Return a network to train.
 
         What is not learned responds to covariates, and is the last value alone, where that forecasts better.
         """
         seed = self.training.seed
-        network = self._fresh(sampler, seed)
+        candidates = [self._fresh(sampler, seed)]
         if not validation:
-            return _Start(network)
-        glance = validation.glance(network)  # what differs below is behind the state
-
-        def judged(candidate: ForecastNetwork) -> _Start:
-            return _Start(candidate, glance, _unlearned(candidate, validation, glance))
-
-        candidates = [judged(network)]
-        if network.linear_response is not None:
-            candidates.append(judged(self._fresh(sampler, seed, responds=True)))
-        best = min(candidates, key=_Start.score)
-        if not validation.can_compare:
-            return best
-        alone = copy.deepcopy(best.network)
-        alone.head.stay()
-        return min(best, judged(alone), key=_Start.score)
+            return Start(candidates[0])
+        if candidates[0].linear_response is not None:
+            candidates.append(self._fresh(sampler, seed, responds=True))
+        return choose_start(candidates, validation)
 
     def _fresh(
         self, sampler: WindowSampler, seed: int, *, responds: bool = False
@@ -210,19 +197,13 @@ class Learner:
 
     def _choose(
         self,
-        start: _Start,
+        start: Start,
         sampler: WindowSampler,
         validation: Validation,
         max_time: float | None,
         notify: Notify,
     ) -> tuple[int, Tensor, list[dict[str, float]]]:
-        """Train to the best step, and keep the shares of what was learned that can't be luck.
-
-        What was learned is mixed with the mixture of references that follows track records, by the share
-        that forecasts best, and beside it learned locations by the share that forecasts medians best; of
-        both, 1 - 1 / evidence² is kept, where evidence is the improvement on validation in standard errors
-        (James and Stein 1961, positive part): none of it up to one standard error, all of it far beyond.
-        """
+        """Train to the best step, and keep the shares of what was learned that can't be luck."""
         from tsrnn.learning.training import fit_network  # loads lightning
 
         network, glance, before = start
@@ -243,14 +224,12 @@ class Learner:
         )
         if before is None:
             return result.best_step, torch.full((2,), UNJUDGED), result.history
-        share, after = _best_share(network, validation)
-        evidence = validation.evidence(before, after)
-        if evidence <= 1 or not result.best_step:
+        shares = choose_shares(network, validation, before)
+        if not shares.any() or not result.best_step:
             network.load_state_dict(unlearned)
             return 0, torch.zeros(2), result.history
-        of_locations = _share_of_locations(network, validation, share)
-        network.head.share.copy_(torch.tensor([of_locations, share]) * (1 - evidence**-2))
-        return result.best_step, network.head.share.clone(), result.history
+        network.head.share.copy_(shares)
+        return result.best_step, shares, result.history
 
     def _judge(self, network: ForecastNetwork, panel: Panel, test: Origins) -> Skill | None:
         """Forecast the newest rows, which chose nothing, and compare with the naive forecasts."""
@@ -276,7 +255,7 @@ class Learner:
         from tsrnn.learning.training import fit_network  # loads lightning
 
         sampler = self._sampler(panel, panel.lengths)
-        members, responds = [], _responds(like)
+        members, responds = [], responds_to_covariates(like)
         for member in range(
             self.n_members if best_step else 1
         ):  # mixtures alone differ by hardly anything
@@ -294,70 +273,6 @@ class Learner:
                 correct(network, correction)
             members.append(network)
         return members
-
-
-class _Start(NamedTuple):
-    """Where training starts: a network, a glance at validation, and the losses there of what is not learned."""
-
-    network: ForecastNetwork
-    glance: Reading | None = None
-    losses: np.ndarray | None = None
-
-    def score(self) -> float:
-        return math.inf if self.losses is None else Validation.score(self.losses)
-
-
-def _unlearned(network: ForecastNetwork, validation: Validation, reading: Reading) -> np.ndarray:
-    """Return the losses of what a network says where nothing is learned."""
-    network.head.share.fill_(0.0)
-    losses = validation.losses(network, reading)
-    network.head.share.fill_(1.0)
-    return losses
-
-
-def _best_share(network: ForecastNetwork, validation: Validation) -> tuple[float, np.ndarray]:
-    """Return which share of what was learned forecasts best, and its losses.
-
-    A regression on covariates that is of no more use beside what was learned of them is dropped.
-    """
-    reading = validation.reading(network)
-
-    def tried() -> tuple[float, np.ndarray]:
-        losses = {}
-        for share in SHARES:
-            network.head.share.fill_(share)
-            losses[share] = validation.losses(network, reading)
-        best = min(SHARES, key=lambda share: float(np.nanmean(losses[share])))
-        return best, losses[best]
-
-    best = tried()
-    if network.linear_response is None or not _responds(network):
-        return best
-    regression = network.linear_response.weight.clone()
-    network.linear_response.weight.zero_()
-    without = tried()
-    if float(np.nanmean(without[1])) <= float(np.nanmean(best[1])):
-        return without
-    network.linear_response.weight.copy_(regression)
-    return best
-
-
-def _share_of_locations(network: ForecastNetwork, validation: Validation, share: float) -> float:
-    """Return the share of learned locations that forecasts medians best, beside this share of spreads."""
-    if not network.output.has_quantiles:
-        return share
-    reading, losses = validation.reading(network), {}
-    network.head.share.fill_(share)
-    for of_locations in (*SHARES, 0.0):
-        network.head.share[0] = of_locations
-        losses[of_locations] = float(np.nanmean(validation.losses(network, reading, medians=True)))
-    return min(losses, key=losses.__getitem__)
-
-
-def _responds(network: ForecastNetwork) -> bool:
-    """Whether a regression on covariates moves what is not learned."""
-    response = network.linear_response
-    return response is not None and bool(response.weight.any())
 
 
 class _Clock:
