@@ -14,6 +14,7 @@ import torch
 from tests.contract.samples import fit_tiny, tiny, waves
 from tsrnn import BaselineForecaster, RNNForecaster, load
 from tsrnn.exceptions import DataError, DataWarning, ParameterError
+from tsrnn.learning.validation import Validation
 
 pytestmark = pytest.mark.filterwarnings("ignore::tsrnn.exceptions.SkillWarning")
 
