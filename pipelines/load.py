@@ -102,14 +102,25 @@ def _read_file(path: Path, data: DataSpec) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
             return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
-        text = {data.id_col: str} if data.id_col else None  # "007" stays "007"
-        return pd.read_csv(path, dtype=text)
+        # "007" stays "007", and a country called "NA" is one: with a mark before it, pandas sees no gap
+        ids = {data.id_col: "={}".format} if data.id_col else None
+        frame = pd.read_csv(path, converters=ids)
     except OSError as error:
         raise DataError(
             f"Can't read data.path {str(path)!r}: {error.strerror or error}."
         ) from error
     except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise DataError(f"data.path {str(path)!r} is no readable table: {error}") from error
+    joined = next((name for name in frame.columns for mark in ";\t|" if mark in str(name)), None)
+    if joined is not None:
+        raise DataError(
+            f"data.path {str(path)!r} must have commas between its columns, and decimal points. Got the header {joined!r}. "
+            "Save it so, or as parquet: pd.read_csv(path, sep=';', decimal=',').to_parquet(...)."
+        )
+    if data.id_col in frame.columns:
+        names = frame[data.id_col].str[1:]
+        frame[data.id_col] = names.mask(names == "")
+    return frame
 
 
 def _with_times(frame: pd.DataFrame, data: DataSpec) -> pd.DataFrame:

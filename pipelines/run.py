@@ -96,7 +96,7 @@ def check_pipeline(spec: PipelineSpec, *, as_of: str | None = None) -> steps.Dat
     forecaster = steps.make_forecaster(spec)
     if spec.schedule is not None:
         trigger(spec.schedule)
-    return steps.check(forecaster, load(spec.data, as_of=as_of))
+    return steps.check(forecaster, load(spec.data, as_of=as_of), spec.backtest)
 
 
 def run_pipeline(

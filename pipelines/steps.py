@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tsrnn.backtesting.folds import cut_windows
 from tsrnn.exceptions import SpecError
 from tsrnn.frames import read_panel
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tsrnn.backtesting import BacktestResult
     from tsrnn.forecaster import RNNForecaster
 
+    from .sections import BacktestSpec
     from .spec import PipelineSpec
 
 __all__ = [
@@ -108,8 +110,10 @@ def make_forecaster(spec: PipelineSpec) -> RNNForecaster:
     return forecaster
 
 
-def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
-    """Pass the rows through the gate, as ``fit`` does; nothing is trained.
+def check(
+    forecaster: RNNForecaster, frame: pd.DataFrame, folds: BacktestSpec | None = None
+) -> DataSummary:
+    """Pass the rows through the gate, as ``fit`` does, and see that they hold the ``folds``; nothing is trained.
 
     Raises
     ------
@@ -127,6 +131,15 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
     )
     from tsrnn.tracking.record import data_tags
 
+    horizon = panel.axis.horizon if forecaster.horizon is None else forecaster.horizon
+    if folds is not None:
+        cut_windows(
+            panel.lengths,
+            horizon=horizon,
+            n_windows=folds.n_windows,
+            step=folds.step or horizon,
+            least=horizon,
+        )
     return DataSummary(
         n_series=len(panel) // panel.channels,
         n_rows=len(panel.values) // panel.channels,
@@ -134,7 +147,7 @@ def check(forecaster: RNNForecaster, frame: pd.DataFrame) -> DataSummary:
         start=panel.axis.label(panel.times.min()),
         end=panel.axis.label(panel.times.max()),
         freq=str(panel.axis.freq),
-        horizon=panel.axis.horizon if forecaster.horizon is None else forecaster.horizon,
+        horizon=horizon,
         id_col=names.id_name if names.has_ids else None,
         time_col=names.time_name,
         target_col=", ".join(map(str, names.targets or (names.target_name,))),

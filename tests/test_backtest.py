@@ -414,3 +414,11 @@ def test_grid_search_finds_the_method_that_is_right(df, best):
 
     assert search.best_params_ == {"method": best}
     assert len(search.predict(None)) == 7
+
+
+@pytest.mark.parametrize("forecaster", [pd.DataFrame({"y": [1.0]}), BaselineForecaster])
+def test_what_is_no_forecaster_is_refused_by_name(forecaster):
+    df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "y": np.arange(9.0)})
+
+    with pytest.raises(ParameterError, match="'forecaster' parameter must be a forecaster such as"):
+        tsrnn.backtest(forecaster, df)

@@ -35,6 +35,11 @@ def test_a_single_level_or_quantile_needs_no_list():
     assert interval_columns(np.array([50.0]), (0.9,)) == interval_columns([50], [0.9])
 
 
+def test_a_level_given_as_a_share_is_refused():
+    with pytest.raises(ParameterError, match=r"Got 0\.8\. For an 80 % interval give 80"):
+        interval_columns(0.8, None)
+
+
 @pytest.mark.parametrize(
     ("level", "quantiles", "which"),
     [([80, 80.00001], None, "level"), (None, [1 / 3, 0.3333333], "quantiles")],

@@ -369,6 +369,19 @@ def test_score_takes_the_future_covariates_of_the_truth():
 # ---- categories and what is constant ------------------------------------------------------
 
 
+def test_measured_values_written_as_text_are_no_categories():
+    df = waves(rows=60).assign(x=lambda d: d["y"].round(3).astype(str))
+
+    with pytest.raises(
+        DataError, match=r"Column 'x' \(past_covariates\) must hold numbers as numb"
+    ):
+        tiny(past_covariates=["x"]).fit(df)
+
+    codes = df.assign(x=(df["y"] > df["y"].mean()).astype(int).astype(str))
+    assert tiny(past_covariates=["x"], max_steps=1).fit(codes).format_.covariates.past[0].categories
+    tiny(past_covariates=["x"], max_steps=1).fit(df.assign(x=df["x"].astype("category")))
+
+
 def test_categories_that_were_not_fitted_count_as_unknown_and_are_told():
     df = driven().assign(kind=np.tile(["a", "b"], ROWS))
     history, future = split(df)

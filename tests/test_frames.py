@@ -706,3 +706,50 @@ def test_evenness_is_seen_across_blocks_and_series(monkeypatch):
         moved[row] += 1
         assert _even_step(moved, indptr) is None
     assert _even_step(np.array([4, 9]), np.array([0, 1, 2])) is None
+
+
+# ---- what looks like something else ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "freq", "what"), [("%Y%m%d", "D", "a day"), ("%Y%m", "MS", "a month")]
+)
+def test_dates_written_as_numbers_are_refused(form, freq, what):
+    """Counted in steps of one, 20240132 and 202313 would follow."""
+    ds = pd.date_range("2023-12-01", periods=20, freq=freq).strftime(form).astype(int)
+    df = pd.DataFrame({"ds": ds, "y": np.arange(20.0)})
+
+    with pytest.raises(
+        DataError, match=rf"reads as {what}.*format='{form}'\); where they do count"
+    ):
+        read_panel(df)
+
+
+@pytest.mark.parametrize("first", [20_240_125, 202_001, 1999, 12, 20_249_101])
+def test_integers_that_are_no_dates_count_steps(first):
+    df = pd.DataFrame({"ds": np.arange(first, first + 12), "y": np.arange(12.0)})
+
+    panel, _ = read_panel(df)
+
+    assert panel.axis.kind == "integer"
+
+
+def test_iso_text_with_a_zone_is_refused_with_a_way_out_that_works():
+    ds = pd.Series(["2024-03-30T23:00:00+01:00", "2024-03-31T23:00:00+02:00"] * 1)
+    df = pd.DataFrame({"ds": ds, "y": [1.0, 2.0]})
+
+    with pytest.raises(DataError, match=r"pd.to_datetime\(..., utc=True\)"):
+        read_panel(df)
+
+    read_panel(df.assign(ds=pd.to_datetime(ds, utc=True)))
+
+
+def test_a_single_saturday_makes_no_six_day_week():
+    days = pd.bdate_range("2022-01-03", periods=60).union(pd.DatetimeIndex(["2022-02-12"]))
+    df = pd.DataFrame({"ds": days, "y": np.arange(61.0)})
+
+    with pytest.warns(DataWarning, match="1 rows lie outside the week of the others.*2022-02-12"):
+        panel, _ = read_panel(df)
+
+    assert panel.axis.freq == "B"
+    assert panel.axis.weekmask == "1111100"

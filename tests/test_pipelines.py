@@ -194,6 +194,26 @@ def test_ids_that_look_like_numbers_stay_text_and_times_become_dates(place):
     assert pd.api.types.is_datetime64_dtype(frame["day"])
 
 
+def test_an_id_called_na_is_an_id(place):
+    rows = pd.read_csv("sales.csv", dtype=str).replace({"shop": {"007": "NA"}})
+    rows.to_csv("sales.csv", index=False)
+
+    assert list(load.load(read_spec("tiny.yaml").data)["shop"].unique()) == ["NA", "011"]
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_table_without_commas_is_refused_by_its_header(mark, place):
+    pd.read_csv("sales.csv").to_csv("sales.csv", index=False, sep=mark, decimal=",")
+
+    with pytest.raises(DataError, match=r"must have commas between its columns.*Got the header"):
+        load.load(read_spec("tiny.yaml").data)
+
+
+def test_a_backtest_that_the_rows_can_not_hold_is_refused_before_it_runs(place):
+    with pytest.raises(DataError, match=r"n_windows=500 .* needs a series of at least"):
+        check_pipeline(read_spec("tiny.yaml", ["backtest.n_windows=500"]))
+
+
 def test_a_parquet_file_with_the_times_in_its_index_is_read(tmp_path):
     frame = pd.DataFrame(
         {"level": [1.0, 2.0]}, index=pd.date_range("2024-01-01", periods=2, name="day")

@@ -12,6 +12,7 @@ from tsrnn.calendars import TimeAxis
 from tsrnn.exceptions import DataError, ParameterError
 from tsrnn.learning.planning import (
     DataPlan,
+    choose_context,
     choose_patch,
     choose_representation,
     choose_seasons,
@@ -232,3 +233,8 @@ def test_a_val_size_that_leaves_nothing_to_learn_from_is_refused():
         ParameterError, match=r"'val_size' parameter must leave at least 6 rows.*Got 55 for 54"
     ):
         split_panel(make_panel(np.arange(60)), horizon=6, val_size=55)
+
+
+def test_a_window_is_no_longer_than_the_longest_series():
+    assert choose_context(make_panel(np.arange(60.0)), (1,), 1, 100_000) == 59
+    assert choose_context(make_panel(np.arange(60.0)), (1,), 4, 10) == 12

@@ -30,6 +30,11 @@ def interval_columns(
                 f"The 'level' parameter must hold percents between 0 and 100 (80 for an 80 % interval). "
                 f"Got {percent!r}."
             )
+        if percent < 1:
+            raise ParameterError(
+                f"The 'level' parameter must hold percents from 1 on. Got {percent!r}. For an {100 * percent:g} % "
+                f"interval give {100 * percent:g}."
+            )
         for side, sign in (("lo", -1), ("hi", 1)):
             name, probability = f"forecast-{side}-{percent:g}", 0.5 + sign * float(percent) / 200
             _enter(columns, name, round(probability, 10), "level", percent)

@@ -14,7 +14,7 @@ from tsrnn.backtesting.comparison import MODEL, BacktestResult, Folds, compare
 from tsrnn.backtesting.folds import Window, cut_windows
 from tsrnn.base import Forecaster
 from tsrnn.baselines import panel_forecast
-from tsrnn.exceptions import DataError, DataWarning, SkillWarning, warn
+from tsrnn.exceptions import DataError, DataWarning, ParameterError, SkillWarning, warn
 from tsrnn.frames.formats import FrameFormat
 from tsrnn.intervals import interval_columns
 from tsrnn.panel import Panel
@@ -101,6 +101,13 @@ def backtest(
     horizon = check_integer("horizon", horizon, low=1, optional=True)
     every = _windows_per_fit(refit=refit, n_windows=n_windows)
     columns = interval_columns(level, quantiles)
+    if not isinstance(forecaster, Forecaster):
+        got = (
+            f"the class {forecaster.__name__}" if isinstance(forecaster, type) else type(forecaster)
+        )
+        raise ParameterError(
+            f"The 'forecaster' parameter must be a forecaster such as RNNForecaster(), the frame comes after it. Got {got}."
+        )
     forecaster._check_parameters()  # noqa: SLF001
     if every is None:
         forecaster._check_is_fitted()  # noqa: SLF001

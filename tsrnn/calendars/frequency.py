@@ -21,6 +21,7 @@ __all__ = ["first_misfit", "infer_axis", "is_complete"]
 
 _SAMPLE = 200_000  # rows that propose a step, checked against all
 _BLOCK = 1_000_000  # rows checked at a time
+_WEEKS_TO_TELL = 8
 _SPECIAL = 0.02  # share of sessions outside the week pattern, at most
 _DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -275,7 +276,8 @@ def _month_axis(bare: TimeAxis, step: int, anchor: int | None, day: int) -> Time
 def _week_pattern(days: np.ndarray, indptr: np.ndarray) -> str | None:
     """Return the week days with sessions ("1111100"), or None where every day of the week has rows."""
     seen = np.bincount((days + 3) % 7, minlength=7)
-    usual = seen > _SPECIAL * seen.max()
+    one = seen.max() >= _WEEKS_TO_TELL  # a single row of a day is then no habit
+    usual = seen > max(_SPECIAL * seen.max(), float(one))
     free = np.flatnonzero(~usual)
     weeks = float((days[indptr[1:] - 1] - days[indptr[:-1]]).sum()) / 7
     if free.size == 0 or free.size > 3:

@@ -167,6 +167,12 @@ def _share_of_sessions(axis: TimeAxis, layout: Layout) -> float:
 
 
 def _note_holidays(axis: TimeAxis, layout: Layout, notes: list[str]) -> None:
+    special = ~axis.fits(layout.times)
+    if special.any():
+        notes.append(
+            f"{int(special.sum())} rows lie outside the week of the others, the first {layout.where(int(special.argmax()), axis)}; "
+            "they are read as sessions of their own. Drop them where they are none."
+        )
     skipped = np.diff(axis.position(layout.times))
     skipped[layout.indptr[1:-1] - 1] = 1
     missing = np.maximum(skipped - 1, 0)

@@ -24,6 +24,7 @@ __all__ = [
     "settle_column",
 ]
 
+CODES = 50  # whole numbers written as text that may be categories, at most
 LARGEST = 1e150  # beyond it, squares leave float64
 
 
@@ -98,7 +99,21 @@ def settle_column(name: Any, column: pd.Series, parameter: str) -> CovariateColu
             f"Categories in column {name!r} ({parameter}) must be of one type. Got "
             f"{sorted(kind.__name__ for kind in kinds)}. Convert them with .astype(str)."
         )
-    return CovariateColumn(name, tuple(sorted(set(found))))
+    shown = sorted(set(found))
+    if kinds == {str} and not isinstance(column.dtype, pd.CategoricalDtype):
+        _refuse_written_numbers(shown, name, parameter)
+    return CovariateColumn(name, tuple(shown))
+
+
+def _refuse_written_numbers(shown: list[str], name: Any, parameter: str) -> None:
+    """Raise DataError for measured values written as text; a few whole numbers may be the codes of things."""
+    numbers = pd.to_numeric(pd.Series(shown), errors="coerce").to_numpy(dtype=np.float64)
+    if np.isnan(numbers).any() or (len(shown) <= CODES and (numbers == np.round(numbers)).all()):
+        return
+    raise DataError(
+        f"Column {name!r} ({parameter}) must hold numbers as numbers. Got text such as {shown[0]!r}. Convert it with "
+        "pd.to_numeric, or with .astype('category') where these are categories."
+    )
 
 
 def no_value(name: Any, parameter: str) -> DataError:

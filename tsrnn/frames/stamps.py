@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -146,9 +147,11 @@ def _read_text(column: pd.Series, name: str) -> Stamps:
             f"Text in {name} must have one form in every row. Got {first!r} and, at position {row}, "
             f"{column.iloc[row]!r}. Convert it with pd.to_datetime and a format=."
         )
+    zoned = re.search(r"\d(Z|[+-]\d\d:?\d\d)$", first)
+    remedy = "pd.to_datetime(..., utc=True)" if zoned else "pd.to_datetime and a format="
     raise DataError(
-        f"Times in {name} must be datetimes, periods or integers, or ISO text such as '2024-01-31'. "
-        f"Got text such as {first!r}. Convert it with pd.to_datetime and a format=."
+        f"Times in {name} must be datetimes, periods or integers, or ISO text without a zone such as '2024-01-31'. "
+        f"Got text such as {first!r}. Convert it with {remedy}."
     )
 
 
@@ -186,9 +189,39 @@ def _read_integers(column: pd.Series, name: str) -> Stamps:
     if dtype == np.uint64 and len(column) and int(column.max()) > np.iinfo(np.int64).max:
         raise _refused(column, name, "subtract a constant, int64 can't hold it")
     times = column.to_numpy(dtype=np.int64)
+    _refuse_written_dates(times, name)
     plain = isinstance(dtype, np.dtype) and dtype.kind in "iu"
     written = "native" if plain or pd.api.types.is_object_dtype(dtype) else str(dtype)
     return Stamps(times, TimeAxis("integer", "", dtype=str(dtype) if plain else "int64"), written)
+
+
+def _refuse_written_dates(times: np.ndarray, name: str) -> None:
+    """Raise DataError for dates written as numbers, 20240131 or 202401: counting them, 20240132 would follow."""
+    days, months = _are_days(times), _are_months(times)
+    if not days and not months:
+        return
+    form = "%Y%m%d" if days else "%Y%m"
+    raise DataError(
+        f"Times in {name} must be datetimes, periods or integers that count steps. Got {int(times[0])}, which reads as a "
+        f"{'day' if days else 'month'}. Convert them with pd.to_datetime(df[...].astype(str), format={form!r}); "
+        "where they do count steps, subtract the smallest."
+    )
+
+
+def _are_days(times: np.ndarray) -> bool:
+    month, day = times // 100 % 100, times % 100
+    return _are_of_our_time(times // 10_000, month) and bool(((day >= 1) & (day <= 31)).all())
+
+
+def _are_months(times: np.ndarray) -> bool:
+    """Return whether all are months of several years: counting by ones would pass a thirteenth month."""
+    year = times // 100
+    return _are_of_our_time(year, times % 100) and int(year.min()) < int(year.max())
+
+
+def _are_of_our_time(year: np.ndarray, month: np.ndarray) -> bool:
+    within = (year >= 1900) & (year <= 2100) & (month >= 1) & (month <= 12)
+    return len(year) > 1 and bool(within.all())
 
 
 def _refused(column: pd.Series, name: str, remedy: str) -> DataError:

@@ -117,10 +117,7 @@ def plan_data(panel: Panel, horizon: int, wishes: Wishes) -> DataPlan:
     """Decide how to read a panel; what ``wishes`` say goes first."""
     seasons = choose_seasons(panel, wishes.season, horizon)
     patch = choose_patch(seasons, wishes.decoder) if wishes.patch is None else int(wishes.patch)
-    context = wishes.context_length
-    context = (
-        choose_context(panel, seasons, patch) if context is None else -(-context // patch) * patch
-    )
+    context = choose_context(panel, seasons, patch, wishes.context_length)
     representation = wishes.representation
     if representation == "auto":
         counts = wishes.output == "negative_binomial"
@@ -189,10 +186,14 @@ def choose_patch(seasons: tuple[int, ...], decoder: str) -> int:
     return 4 if season == 52 else 24
 
 
-def choose_context(panel: Panel, seasons: tuple[int, ...], patch: int) -> int:
-    """Return the rows of a training window: some seasons, no more than the longest series has."""
+def choose_context(
+    panel: Panel, seasons: tuple[int, ...], patch: int, asked: int | None = None
+) -> int:
+    """Return the rows of a training window: as asked, else some seasons; no more than the longest series has."""
     season = seasons[0]
-    if season == 1:
+    if asked is not None:
+        wanted = asked
+    elif season == 1:
         wanted = 64
     elif season >= 24:
         wanted = max(2 * season, min(21 * season, 28 * patch))
