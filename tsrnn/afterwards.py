@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tsrnn.exceptions import DataError
+from tsrnn.exceptions import DataError, shown
 from tsrnn.panel import Panel
 
 __all__ = ["mean_skill", "rows_ahead"]
@@ -71,7 +71,7 @@ def mean_skill(
         raise DataError(
             "score(df) needs rows that follow the training data. Got none within "
             f"{said.shape[1]} steps of its end ({tail.axis.label(tail.last_times[0])} for series "
-            f"{tail.ids[0]!r}). Give the rows that came true after the training rows."
+            f"{shown(tail.ids[0])}). Give the rows that came true after the training rows."
         )
     cell, value = cell[scored], value[scored]
     error = np.abs(said.ravel()[cell] - value)

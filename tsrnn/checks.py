@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tsrnn.calendars.features import FEATURES
-from tsrnn.exceptions import DataError, DataWarning, ParameterError, warn
+from tsrnn.exceptions import DataError, DataWarning, ParameterError, shown, warn
 from tsrnn.learning.cold import FEWEST_SERIES
 from tsrnn.learning.training_plan import OPTIMIZERS
 from tsrnn.memory import Memory
@@ -299,7 +299,7 @@ def _refuse(panel: Panel, bad: np.ndarray, need: str, way_out: str) -> None:
     if len(rows):
         series = int(np.searchsorted(panel.indptr, rows[0], side="right")) - 1
         raise DataError(
-            f"{need}. Got {panel.values[rows[0]]!r} in series {panel.ids[series]!r} at "
+            f"{need}. Got {shown(panel.values[rows[0]])} in series {shown(panel.ids[series])} at "
             f"{panel.axis.label(panel.times[rows[0]])} (the first of {len(rows)}). {way_out}."
         )
 
@@ -312,7 +312,7 @@ def check_history(panel: Panel, plan: DataPlan) -> None:
     if len(short):
         first = short[0]
         warn(
-            f"Series {panel.ids[first]!r} has {panel.lengths[first]} rows (the first of {len(short)} short "
+            f"Series {shown(panel.ids[first])} has {panel.lengths[first]} rows (the first of {len(short)} short "
             f"series); with fewer than {need} its forecast leans on the last value.",
             DataWarning,
         )

@@ -95,6 +95,12 @@ class TrackingWarning(TsrnnWarning):
     """MLflow failed; the computation went on without it."""
 
 
+def shown(value: object) -> str:
+    """Return how a value is written, a number of numpy's like any other: 1, not np.int64(1)."""
+    item = getattr(value, "item", None)
+    return repr(item() if callable(item) else value)
+
+
 def warn(message: str, category: type[TsrnnWarning]) -> None:
     """Issue a warning at the line outside of tsrnn that caused it."""
     level, frame = 2, sys._getframe(1)  # noqa: SLF001  (the only way to the caller's line)

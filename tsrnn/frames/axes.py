@@ -16,7 +16,7 @@ from tsrnn.calendars.frequency import (
     within,
 )
 from tsrnn.calendars.offsets import axis_from_calendar, axis_from_freq
-from tsrnn.exceptions import DataError, FrequencyError
+from tsrnn.exceptions import DataError, FrequencyError, ParameterError, shown
 from tsrnn.frames.layout import Layout
 
 __all__ = ["check_axis", "settle_axis"]
@@ -90,6 +90,10 @@ def _check_stated(axis: TimeAxis, layout: Layout, name: str, bare: TimeAxis) -> 
         return
     found = infer_axis(bare, layout.times, layout.indptr, even=layout.even)
     hint = f" They follow {found.freq!r}." if found is not None and found.freq else ""
+    if found is not None and found.freq == axis.freq:
+        hint = (
+            " They are as far apart, and start elsewhere: without freq= they are taken as they are."
+        )
     raise FrequencyError(
         f"Times in {name} must follow freq={axis.freq!r}. Got {layout.where(row, axis)}{_after(axis, layout, row)}.{hint} "
         f"Correct freq= or leave it out, or put the rows on a grid with tsrnn.regularize(df, freq={axis.freq!r})."
@@ -137,7 +141,7 @@ def _mixed(
     layout: Layout, name: str, i: int, own: TimeAxis, axis: TimeAxis, *, fitted: bool
 ) -> FrequencyError:
     if fitted:
-        of = f" for series {layout.ids[i]!r}" if layout.named else ""
+        of = f" for series {shown(layout.ids[i])}" if layout.named else ""
         return FrequencyError(
             f"Times in {name} must follow the fitted frequency {axis.freq!r}. Got {own.freq!r}{of}. "
             f"Bring the rows to {axis.freq!r}, or fit on rows of their own frequency."
@@ -147,9 +151,9 @@ def _mixed(
         (j for j in others if (found := _own_axis(axis, layout, j)) and found.freq == axis.freq),
         None,
     )
-    rest = f"series {layout.ids[other]!r}" if other is not None else "the others"
+    rest = f"series {shown(layout.ids[other])}" if other is not None else "the others"
     return _two_steps(
-        f"{own.freq!r} for series {layout.ids[i]!r} and {axis.freq!r} for {rest} in {name}"
+        f"{own.freq!r} for series {shown(layout.ids[i])} and {axis.freq!r} for {rest} in {name}"
     )
 
 
@@ -211,11 +215,11 @@ def _no_frequency(bare: TimeAxis, layout: Layout, name: str) -> DataError:
         first, usual_axis = own[0]
         if axis.freq != usual_axis.freq:
             return _two_steps(
-                f"{usual_axis.freq!r} for series {layout.ids[first]!r} and {axis.freq!r} for series {layout.ids[i]!r} in {name}"
+                f"{usual_axis.freq!r} for series {shown(layout.ids[first])} and {axis.freq!r} for series {shown(layout.ids[i])} in {name}"
             )
     if own:
         first, step = own[0]
-        usual, why, likely = step.freq, f"that of series {layout.ids[first]!r}", [step.freq]
+        usual, why, likely = step.freq, f"that of series {shown(layout.ids[first])}", [step.freq]
     else:
         values, counts = np.unique(gaps, return_counts=True)
         found = [int(gap) for gap in values[np.argsort(-counts, kind="stable")[:3]]]
@@ -225,10 +229,21 @@ def _no_frequency(bare: TimeAxis, layout: Layout, name: str) -> DataError:
         step = replace(bare, freq=str(found[0]), step=found[0])
     row = first_misfit(step, layout.times, layout.indptr, even=layout.even)
     row = 1 if row is None else row
+    likely = list(dict.fromkeys(likely))
+    remedy = "Give freq=, or put" if any(_fits(freq, bare, layout) for freq in likely) else "Put"
     return FrequencyError(
         f"Times in {name} must follow one frequency. Got {layout.where(row, bare)}{_after(bare, layout, row)}, while the usual step is "
-        f"{usual!r} ({why}). Give freq= (candidates: {likely}), or put the rows on a grid with tsrnn.regularize(df, freq={usual!r})."
+        f"{usual!r} ({why}; candidates: {likely}). {remedy} the rows on a grid with tsrnn.regularize(df, freq={usual!r})."
     )
+
+
+def _fits(freq: Any, bare: TimeAxis, layout: Layout) -> bool:
+    """Return whether the rows could be of this frequency, some of them missing."""
+    try:
+        axis = axis_from_freq(bare, int(freq) if bare.kind == "integer" else freq)
+    except (DataError, ParameterError):
+        return False
+    return first_misfit(axis, layout.times, layout.indptr, even=layout.even) is None
 
 
 def _own_axes(bare: TimeAxis, layout: Layout) -> list[tuple[int, TimeAxis]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError
+from tsrnn.exceptions import DataError, shown
 from tsrnn.frames.columns import missing_column
 from tsrnn.frames.covariates import (
     CovariateColumn,
@@ -172,7 +172,7 @@ def _notes(
         given = row if layout.order is None else int(layout.order[row])
         notes.append(
             f"Column {column.name!r} has {int(unknown.sum())} values of categories that were not fitted, the first "
-            f"{values.iloc[given]!r} for {layout.where(row, bare)}; they count as unknown."
+            f"{shown(values.iloc[given])} for {layout.where(row, bare)}; they count as unknown."
         )
     return notes
 
@@ -224,13 +224,13 @@ def read_static(
         if len(ids) < len(codes):
             first = int(np.argmax(np.bincount(codes) > 1))
             raise DataError(
-                f"static_df must have one row for each series. Got several for {ids[first]!r}. "
+                f"static_df must have one row for each series. Got several for {shown(ids[first])}. "
                 f"Keep one with static_df.drop_duplicates([{name!r}])."
             )
         where = ids.get_indexer(layout.ids)
         if (where < 0).any():
             raise DataError(
-                f"static_df must have a row for each series. Got none for {layout.ids[where < 0][0]!r} "
+                f"static_df must have a row for each series. Got none for {shown(layout.ids[where < 0][0])} "
                 f"(the first of {int((where < 0).sum())}). Add it, or leave the series out of df."
             )
     elif len(table.column(columns[0].name)) != 1:
@@ -252,7 +252,7 @@ def read_static(
             first = int(where[unknown[where]][0])
             notes.append(
                 f"Column {each.name!r} has {int(unknown[where].sum())} values of categories that were not fitted, the "
-                f"first {values.iloc[first]!r}; they count as unknown."
+                f"first {shown(values.iloc[first])}; they count as unknown."
             )
         settled.append(kind)
         arrays.append(array[where])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError, DataWarning, warn
+from tsrnn.exceptions import DataError, DataWarning, shown, warn
 from tsrnn.frames.axes import check_axis
 from tsrnn.frames.beside import parameters_of, place, read_beside
 from tsrnn.frames.formats import FrameFormat
@@ -212,7 +212,7 @@ def _known(layout: Layout, ids: pd.Index) -> np.ndarray:
     series = np.asarray(ids.get_indexer(layout.ids), dtype=np.int64)
     if (series < 0).any():
         raise DataError(
-            f"update(df) needs series that were fitted. Got {layout.ids[series < 0][0]!r} (the first of "
+            f"update(df) needs series that were fitted. Got {shown(layout.ids[series < 0][0])} (the first of "
             f"{int((series < 0).sum())} others). Leave them out; predict(df) forecasts the history of any series, "
             "and fit learns new ones."
         )
@@ -225,7 +225,7 @@ def _check_later(layout: Layout, last: np.ndarray, axis: TimeAxis) -> None:
     if early.any():
         row = int(early.argmax())
         i = layout.series_of(row)
-        of = f" of series {layout.ids[i]!r}" if layout.named else ""
+        of = f" of series {shown(layout.ids[i])}" if layout.named else ""
         raise DataError(
             f"Rows of update(df) must follow the newest row{of}, {axis.label(last[i])}. Got {layout.where(row, axis)} "
             f"(the first of {int(early.sum())} such rows). Leave out rows that are known already; to correct the past, "

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tsrnn.exceptions import DataError, DataWarning, warn
+from tsrnn.exceptions import DataError, DataWarning, shown, warn
 from tsrnn.frames.beside import place
 from tsrnn.frames.columns import missing_column
 from tsrnn.frames.covariates import CovariateColumn, read_column
@@ -170,7 +170,7 @@ def _columns(rows: RowsAhead, panel: Panel, form: FrameFormat) -> np.ndarray:
             row = int(unknown[here].argmax())
             warn(
                 f"Column {column.name!r} of {parameter} has {int(unknown[here].sum())} values of categories that were not "
-                f"fitted, the first {values.iloc[int(np.flatnonzero(here)[row])]!r} for "
+                f"fitted, the first {shown(values.iloc[int(np.flatnonzero(here)[row])])} for "
                 f"{_pair(panel, form, series[row], times[row])}; they count as unknown.",
                 DataWarning,
             )
@@ -180,7 +180,7 @@ def _columns(rows: RowsAhead, panel: Panel, form: FrameFormat) -> np.ndarray:
 
 def _pair(panel: Panel, form: FrameFormat, series: int, time: int) -> str:
     label = panel.axis.label(time)
-    return f"({panel.ids[series]!r}, {label})" if form.has_ids else label
+    return f"({shown(panel.ids[series])}, {label})" if form.has_ids else label
 
 
 def _incomplete(

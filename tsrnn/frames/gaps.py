@@ -8,7 +8,7 @@ import numpy as np
 
 from tsrnn.calendars import TimeAxis
 from tsrnn.calendars.frequency import is_complete
-from tsrnn.exceptions import FrequencyError
+from tsrnn.exceptions import FrequencyError, shown
 from tsrnn.frames.layout import Layout
 
 __all__ = ["Filled", "fill_gaps"]
@@ -108,7 +108,7 @@ def _check_not_empty(
     if not empty.any():
         return
     i = int(empty.argmax())
-    name = f"Series {layout.ids[i]!r}" if layout.named else "The series"
+    name = f"Series {shown(layout.ids[i])}" if layout.named else "The series"
     raise FrequencyError(
         f"{name} must have rows on most steps of its frequency {axis.freq!r}. Got {given[i]} rows on {lengths[i]} steps "
         f"from {axis.label(layout.times[layout.indptr[i]])} to {axis.label(layout.times[layout.indptr[i + 1] - 1])}. "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError
+from tsrnn.exceptions import DataError, shown
 
 __all__ = ["Layout", "distinct_ids", "lay_out"]
 
@@ -62,7 +62,7 @@ class Layout:
     def where(self, row: int, axis: TimeAxis) -> str:
         """Return "series 'A' at 2020-01-31" for messages."""
         time = axis.label(self.times[row])
-        return f"series {self.ids[self.series_of(row)]!r} at {time}" if self.named else time
+        return f"series {shown(self.ids[self.series_of(row)])} at {time}" if self.named else time
 
 
 def lay_out(

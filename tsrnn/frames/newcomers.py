@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError, DataWarning, FrequencyError, warn
+from tsrnn.exceptions import DataError, DataWarning, FrequencyError, shown, warn
 from tsrnn.frames.beside import read_static
 from tsrnn.frames.columns import missing_column
 from tsrnn.frames.formats import FrameFormat
@@ -54,7 +54,7 @@ def read_newcomers(
     known = fitted.things().ids.get_indexer(ids) >= 0
     if known.any():
         raise DataError(
-            f"static_df without df must hold series that were not fitted. Got {ids[known][0]!r} (the first of "
+            f"static_df without df must hold series that were not fitted. Got {shown(ids[known][0])} (the first of "
             f"{int(known.sum())}), which has a history. Leave it out: predict() forecasts it."
         )
     count = len(ids)
@@ -99,6 +99,6 @@ def _before_first(future_df: Any, panel: Panel, form: FrameFormat) -> np.ndarray
     if wrong.any():
         raise FrequencyError(
             f"Times in future_df must follow the fitted frequency {axis.freq!r}. Got {axis.label(start[wrong][0])} "
-            f"for series {panel.ids[dated][wrong][0]!r}. Correct its times."
+            f"for series {shown(panel.ids[dated][wrong][0])}. Correct its times."
         )
     return before

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsrnn.calendars import TimeAxis
-from tsrnn.exceptions import DataError, DataWarning, warn
+from tsrnn.exceptions import DataError, DataWarning, shown, warn
 from tsrnn.frames.axes import check_axis, settle_axis
 from tsrnn.frames.beside import parameters_of, read_beside
 from tsrnn.frames.covariates import CovariateColumns
@@ -216,7 +216,7 @@ def arrange(source: Source, stamps: Stamps) -> tuple[Layout, list[np.ndarray], n
             row = int(bad.argmax())
             raise DataError(
                 f"Weights in column {source.weights.name!r} must be finite and not negative. "
-                f"Got {weights[row]!r} for {layout.where(row, stamps.bare)}. Correct it, or leave out weight_col."
+                f"Got {shown(weights[row])} for {layout.where(row, stamps.bare)}. Correct it, or leave out weight_col."
             )
         if not weights.any():
             raise DataError(
@@ -304,7 +304,7 @@ def missing_notes(
         if empty.size:
             where = f" in {name[0].lower()}{name[1:]}" if len(channels) > 1 else ""
             notes.append(
-                f"Series {layout.ids[empty[0]]!r} has no value at all{where} ({empty.size} such series)."
+                f"Series {shown(layout.ids[empty[0]])} has no value at all{where} ({empty.size} such series)."
             )
     if notes:
         notes.append("These steps are masked, not filled in.")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tsrnn.calendars.features import choose_features
-from tsrnn.exceptions import DataError, ParameterError
+from tsrnn.exceptions import DataError, ParameterError, shown
 from tsrnn.frames.covariates import CovariateColumn, CovariateColumns
 from tsrnn.learning.seasonality import detect_seasons
 from tsrnn.nn.covariates import Column, CovariatePlan
@@ -284,14 +284,14 @@ def split_panel(panel: Panel, *, horizon: int, val_size: int | None) -> Split:
         longest = int(np.argmax(choose))
         raise ParameterError(
             f"The 'val_size' parameter must leave at least {max(horizon, 3)} rows to learn from. Got {val_size} for "
-            f"{int(choose[longest])} rows of the longest series, {panel.ids[longest]!r}. Use a smaller one, or None."
+            f"{int(choose[longest])} rows of the longest series, {shown(panel.ids[longest])}. Use a smaller one, or None."
         )
     rows = np.where(chosen, rows, 0)
     train = choose - rows
     if int(train.max()) < 3:
         longest = int(np.argmax(lengths))
         raise DataError(
-            f"Every series is too short. The longest, {panel.ids[longest]!r}, has {int(lengths.max())} rows; "
+            f"Every series is too short. The longest, {shown(panel.ids[longest])}, has {int(lengths.max())} rows; "
             f"learning needs at least 3 rows. Give longer series."
         )
     test = np.flatnonzero(choose < lengths)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsrnn.exceptions import SkillWarning, warn
+from tsrnn.exceptions import SkillWarning, shown, warn
 from tsrnn.metrics import coverage, mae, rmse, smape
 from tsrnn.metrics.pairing import average
 from tsrnn.metrics.significance import NAIVE_METHODS, best_naive, diebold_mariano, verdict
@@ -153,7 +153,7 @@ def judge(
 def warn_without_skill(skill: Skill | None, panel: Panel) -> None:
     """Warn where the model does not beat the naive forecasts."""
     if skill is not None and not skill.beats_naive:
-        where = f"{len(panel)} series" if len(panel) > 1 else f"series {panel.ids[0]!r}"
+        where = f"{len(panel)} series" if len(panel) > 1 else f"series {shown(panel.ids[0])}"
         warn(
             f"{skill.verdict} ({where}; see skill_ of the forecaster, and backtest() for more origins.)",
             SkillWarning,
