@@ -495,7 +495,7 @@ def test_the_one_series_without_a_frequency_is_named_beside_those_that_have_one(
         read_panel(df)
 
     assert "Got series 'B' at 1989-06-30" in str(caught.value)
-    assert "usual step is 'YS-JAN' (that of series 'A')" in str(caught.value)
+    assert "usual step is 'YS-JAN' (that of series 'A'; candidates" in str(caught.value)
 
 
 def test_daily_data_on_a_weekday_model_is_refused():
