@@ -753,3 +753,14 @@ def test_a_single_saturday_makes_no_six_day_week():
 
     assert panel.axis.freq == "B"
     assert panel.axis.weekmask == "1111100"
+
+
+def test_an_error_about_thousands_of_columns_names_a_few():
+    wide = pd.DataFrame(np.ones((9, 3000)), columns=[f"c{i}" for i in range(3000)])
+
+    with pytest.raises(
+        DataError, match=r"'c11', \.\.\. \(3000 in all\)\]\..*df\.set_index"
+    ) as caught:
+        read_panel(wide.assign(ds=pd.date_range("2024-01-01", periods=9)))
+
+    assert len(str(caught.value)) < 400

@@ -14,6 +14,7 @@ from tsrnn.frames.tables import Table
 __all__ = ["Columns", "find_columns", "missing_column"]
 
 # Each row of names is tried before the next; within a row two hits are an ambiguity.
+MENTIONED = 12  # columns that an error names
 _IDS = (
     {"unique_id", "item_id", "series_id"},
     {
@@ -99,12 +100,15 @@ def missing_column(parameter: str, name: Any, present: list[Any]) -> DataError:
     lower = {text.lower(): text for text in texts}
     near = get_close_matches(str(name).lower(), list(lower), 1, cutoff=0.5)
     hint = f" Did you mean {texts[lower[near[0]]]!r}?" if near else ""
-    listed = ", ".join(repr(other) for other in present[:12]) + (
-        ", ..." if len(present) > 12 else ""
-    )
-    return DataError(
-        f"df needs the column {name!r} ({parameter}). Got the columns {listed or 'none'}.{hint}"
-    )
+    columns = f"the columns {_listed(present)}" if present else "no columns"
+    return DataError(f"df needs the column {name!r} ({parameter}). Got {columns}.{hint}")
+
+
+def _listed(names: list[Any]) -> str:
+    """Return the first names as a list, and how many there are."""
+    if len(names) <= MENTIONED:
+        return str(names)
+    return f"{str(names[:MENTIONED])[:-1]}, ... ({len(names)} in all)]"
 
 
 def _by_name(usual: tuple[set[str], ...], names: list[Any], parameter: str) -> Any:
@@ -176,12 +180,14 @@ def _find_time(table: Table, free: list[Any]) -> Any:
     if typed:
         named = _by_name(_TIMES, typed, "time_col")
         if named is None:
-            raise DataError(f"Several columns hold times: {typed}. Name one with time_col=.")
+            raise DataError(
+                f"Several columns hold times: {_listed(typed)}. Name one with time_col=."
+            )
         return named
     named = _by_name(_TIMES, [name for name in free if table.kinds[name] != "other"], "time_col")
     if named is None:
         raise DataError(
-            f"df needs a time column. Got none of datetimes and none with a usual name (ds, date, timestamp, time) among {free}. "
+            f"df needs a time column. Got none of datetimes and none with a usual name (ds, date, timestamp, time) among {_listed(free)}. "
             "Name it with time_col=, or set it as the index with df.set_index(...)."
         )
     return named
@@ -201,7 +207,7 @@ def _text_id(table: Table, free: list[Any], times: pd.Series, target_col: Any) -
         return None
     if len(texts) > 1:
         raise DataError(
-            f"The times repeat, so that a column must name the series. Candidates: {texts}. Name one with id_col=."
+            f"The times repeat, so that a column must name the series. Candidates: {_listed(texts)}. Name one with id_col=."
         )
     return texts[0]
 
@@ -213,14 +219,15 @@ def _find_target(table: Table, free: list[Any]) -> Any:
     numbers = [name for name in free if table.kinds[name] in {"number", "integer"}]
     if len(numbers) > 1:
         raise DataError(
-            f"Several columns could be the target: {numbers}. Name one with target_col=."
+            f"Several columns could be the target: {_listed(numbers)}. Name one with target_col=, or, where each is a "
+            "series of its own, set the time as the index with df.set_index(...)."
         )
     if numbers:
         return numbers[0]
     if len(free) == 1:
         return free[0]
     raise DataError(
-        f"df needs a numeric target column. Got {free or 'no column besides series and time'}. Name it with target_col=, "
+        f"df needs a numeric target column. Got {_listed(free) if free else 'no column besides series and time'}. Name it with target_col=, "
         "or convert text with pd.to_numeric."
     )
 
@@ -245,6 +252,6 @@ def check_alike(table: Table, df: pd.DataFrame, free: list[Any]) -> None:
         mixed = f" {others[0]!r} is {df[others[0]].dtype}." if others else ""
         candidates = [name for name in free if name not in others]
         raise DataError(
-            f"The columns of a frame with a time index must be series of one kind. Got {free}.{mixed} "
-            f"Give target_col= (candidates: {candidates}), or pass only the columns that are series."
+            f"The columns of a frame with a time index must be series of one kind. Got {_listed(free)}.{mixed} "
+            f"Give target_col= (candidates: {_listed(candidates)}), or pass only the columns that are series."
         )
