@@ -510,6 +510,19 @@ def test_a_folder_of_another_estimator_or_none_is_refused(fitted, tmp_path):
         load(tmp_path / "other")
 
 
+def test_ids_that_can_not_be_stored_are_refused_by_their_column(tmp_path):
+    df = waves().rename(columns={"unique_id": "vintage"})
+    df["vintage"] = df["vintage"].map(dict(zip(df["vintage"].unique(), pd.date_range("2020", periods=9), strict=False)))  # fmt: skip
+    model = tiny(id_col="vintage", max_steps=1).fit(df)
+
+    with pytest.raises(
+        ParameterError, match=r"Got Timestamp\('2020-01-0\d.*column 'vintage'.*astype\(str"
+    ):
+        model.save(tmp_path / "model")
+
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_saved_model_holds_no_training_frame_and_no_code(tmp_path):
     frame = waves(rows=2000)
     tiny(max_steps=1, val_size=8).fit(frame).save(tmp_path / "model")

@@ -46,6 +46,13 @@ def to_stored(forecaster: RNNForecaster) -> tuple[dict[str, Any], dict[str, np.n
     """
     memory, skill = forecaster.memory_, forecaster.skill_
     ids = thing_ids(memory.ids, memory.channels)
+    kinds = {type(each): each for each in ids.astype(object)}
+    odd = next((each for each in kinds.values() if not _is_plain(each)), None)
+    if odd is not None:
+        raise ParameterError(
+            f"Ids of series must be text or numbers to be saved. Got {odd!r} in column {forecaster.format_.id_name!r}. "
+            "Make them text before fit, with .astype(str)."
+        )
     config = {
         "estimator": ESTIMATOR,
         "params": {
