@@ -33,7 +33,7 @@ class Start(NamedTuple):
 
 
 def choose_start(candidates: Sequence[ForecastNetwork], validation: Validation) -> Start:
-    """Return the candidate whose references forecast best, or the last value alone where that is better still."""
+    """Return the candidate whose references forecast best, or the last value alone where that is as good."""
     glance = validation.glance(candidates[0])  # what differs is behind the state
 
     def judged(network: ForecastNetwork) -> Start:
@@ -42,9 +42,12 @@ def choose_start(candidates: Sequence[ForecastNetwork], validation: Validation) 
     best = min(map(judged, candidates), key=Start.score)
     if not validation.can_compare:
         return best
-    alone = copy.deepcopy(best.network)
-    alone.head.stay()
-    return min(best, judged(alone), key=Start.score)
+    stays = copy.deepcopy(best.network)
+    stays.head.stay()
+    alone = judged(stays)
+    assert alone.losses is not None
+    assert best.losses is not None
+    return best if validation.is_worth(alone.losses, best.losses) else alone
 
 
 def choose_shares(network: ForecastNetwork, validation: Validation, before: np.ndarray) -> Tensor:

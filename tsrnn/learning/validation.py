@@ -17,6 +17,7 @@ __all__ = ["Validation"]
 
 ALL = slice(None)
 COMMON = 0.06  # share of the loss by which an improvement differs between stretches of time
+TIE = 0.01  # share of the loss up to which the simpler of two may be kept
 REMAINS = 4.0  # what differs is a share of the loss before, but no more than of so many times the one after
 ALIKE = 0.6  # the same of a single series, where one stretch tells; of so many it is less by their square root
 
@@ -120,15 +121,31 @@ class Validation:
         ``COMMON`` of the loss, and more where there are few series, which are often alike; less where hardly
         any loss remains. A single series over a single stretch is no evidence: 0.
         """
-        gain = average(before - after, 1)  # NaN where nothing of a horizon was observed
-        groups = (self.origins.series // self.panel.channels, self.stretch)
-        errors = [_clustered_error(gain, group) for group in groups]
+        gain, groups, errors = self._gain(before, after)
         if not np.nanmax([*errors, 0.0]) > 0:
             return 0.0
         series, stretches = (len(np.unique(group[np.isfinite(gain)])) for group in groups)
         shock = np.hypot(COMMON / np.sqrt(stretches), ALIKE / (np.sqrt(series) * stretches))
         errors.append(shock * min(float(np.nanmean(before)), REMAINS * float(np.nanmean(after))))
         return float(np.nanmean(gain) / np.nanmax(errors))
+
+    def is_worth(self, before: np.ndarray, after: np.ndarray) -> bool:
+        """Return whether what has the second losses deserves to stand in the place of something simpler.
+
+        Not where it is within a hundredth and within one standard error (Breiman et al. 1984,
+        Classification and Regression Trees, section 3.4.3).
+        """
+        gain, _, errors = self._gain(before, after)
+        better = float(np.nanmean(gain))
+        return better > min(TIE * float(np.nanmean(before)), float(np.nanmax([*errors, 0.0])))
+
+    def _gain(
+        self, before: np.ndarray, after: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], list[float]]:
+        """Return the gain of each origin, NaN where nothing was observed, its groups, the errors of its mean by them."""
+        gain = average(before - after, 1)
+        groups = (self.origins.series // self.panel.channels, self.stretch)
+        return gain, groups, [_clustered_error(gain, group) for group in groups]
 
     def losses(
         self,
