@@ -125,6 +125,20 @@ def test_an_improvement_that_leaves_hardly_any_loss_is_no_luck_of_a_stretch():
     assert evidence == pytest.approx(1.98 / shock, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("gain", "noise", "worth"),
+    [(0.005, 0.0, True), (0.005, 0.1, False), (0.03, 0.1, True), (-0.001, 0.0, False)],
+)
+def test_the_simpler_of_two_is_kept_where_they_tie(gain, noise, worth):
+    """Within a hundredth it takes more than one standard error: that of a mean of 33 stretches."""
+    check = validation(walk(400), np.arange(300, 397, HORIZON))
+    before = np.full((len(check.origins), HORIZON), 2.0)
+    luck = np.random.default_rng(0).normal(size=(len(before), 1))
+    luck -= luck.mean()
+
+    assert check.is_worth(before, before * (1 - gain + noise * luck)) is worth
+
+
 def test_one_stretch_of_one_series_is_no_evidence():
     check = validation(walk(), [70])
 
