@@ -324,6 +324,7 @@ def test_the_verdict_names_the_best_naive_and_the_gain():
         (5.5, {"n_steps": 1200}, "Does not beat the best naive forecast (seasonal naive): 10 % worse in MAE on 1,200 held-out steps."),
         (50.0, {"n_steps": 1}, "Does not beat the best naive forecast (seasonal naive): 900 % worse in MAE on 1 held-out step."),
         (5.0, {"p_value": 1.0}, "Does not beat the best naive forecast (seasonal naive): the same MAE."),
+        (5.0 * (1 + 1e-15), {"p_value": 0.8}, "Does not beat the best naive forecast (seasonal naive): the same MAE."),
         (5.0, {"lag_copy": True}, "Does not beat the best naive forecast (seasonal naive): the same MAE; it copies the last observed value."),
         (4.4, {"lag_copy": False}, "Beats the best naive forecast (seasonal naive) by 12 % in MAE."),
         (math.nan, {"n_steps": 3}, "Can't be compared with the naive forecasts: no MAE on 3 held-out steps."),

@@ -33,6 +33,7 @@ __all__ = [
 
 NAIVE_METHODS = ("naive", "seasonal_naive", "drift")
 SIGNIFICANT = 0.05  # p-values below it are told as a difference, others as possible chance
+ROUNDING = 1e-9  # errors that differ by a smaller share are the same
 
 
 def diebold_mariano(
@@ -181,6 +182,7 @@ def verdict(
     if model not in scores.index:
         raise DataError(f"scores must have the row {model!r}. Got rows {list(scores.index)}.")
     error, naive = _value(scores, model, metric), _value(scores, reference, metric)
+    error = naive if math.isclose(error, naive, rel_tol=ROUNDING) else error
     where = "" if n_steps is None else f" on {n_steps:,} held-out step{'s' if n_steps != 1 else ''}"
     if math.isnan(error):
         return f"Can't be compared with the naive forecasts: no {_title(metric)}{where}."
