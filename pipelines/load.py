@@ -111,10 +111,10 @@ def _read_file(path: Path, data: DataSpec) -> pd.DataFrame:
         ) from error
     except Exception as error:  # pandas and pyarrow raise many kinds for a damaged file
         raise DataError(f"data.path {str(path)!r} is no readable table: {error}") from error
-    joined = next((name for name in frame.columns for mark in ";\t|" if mark in str(name)), None)
-    if joined is not None:
+    header = str(frame.columns[0]) if len(frame.columns) == 1 else ""
+    if any(mark in header for mark in ";\t|"):
         raise DataError(
-            f"data.path {str(path)!r} must have commas between its columns, and decimal points. Got the header {joined!r}. "
+            f"data.path {str(path)!r} must have commas between its columns, and decimal points. Got the header {header!r}. "
             "Save it so, or as parquet: pd.read_csv(path, sep=';', decimal=',').to_parquet(...)."
         )
     if data.id_col in frame.columns:

@@ -120,43 +120,38 @@ def test_sigterm_unwinds_the_run_and_exits_with_143(spec, monkeypatch, capsys):
     assert "terminated" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_process_that_can_not_close_ends_in_time_all_the_same():
+def code_of_a_process(body: str, *, grace: float, last: float) -> int:
+    """Return the exit code of a process whose command is a function of this body."""
     program = (
-        "import signal, sys, time; from tsrnn import cli\n"
-        "cli.GRACE = 0.2\n"
-        "def wait(arguments):\n"
-        "    try: signal.raise_signal(signal.SIGTERM)\n"
-        "    finally: time.sleep(60)\n"
+        "import signal, sys, time, tsrnn; from tsrnn import cli\n"
+        f"cli.GRACE, cli.LAST = {grace}, {last}\n"
+        f"def wait(arguments):\n{body}"
         "cli._version = wait\n"
         "sys.argv = ['tsrnn', 'version']\n"
         "cli.main()"
     )
+    return subprocess.run([sys.executable, "-c", program], timeout=50, check=False).returncode
 
-    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
 
-    assert done.returncode == 143
+@pytest.mark.slow
+def test_a_process_that_can_not_close_ends_in_time_all_the_same():
+    body = "    try: signal.raise_signal(signal.SIGTERM)\n    finally: time.sleep(60)\n"
+
+    assert code_of_a_process(body, grace=0.2, last=0.1) == 143
 
 
 @pytest.mark.slow
 def test_a_process_that_swallows_sigterm_ends_in_time_and_so_does_its_run(tmp_path, monkeypatch):
     monkeypatch.setenv("TSRNN_HOME", str(tmp_path))
     uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
-    program = (
-        "import signal, sys, time, tsrnn; from tsrnn import cli\n"
-        "cli.GRACE, cli.LAST = 10.2, 10.0\n"
-        "def swallow(arguments):\n"
+    body = (
         f"    with tsrnn.track('deaf', tracking_uri='{uri}'):\n"
         "        try: signal.raise_signal(signal.SIGTERM)\n"
         "        except BaseException: time.sleep(60)\n"
-        "cli._version = swallow\n"
-        "sys.argv = ['tsrnn', 'version']\n"
-        "cli.main()"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], timeout=50, check=False)
+    assert code_of_a_process(body, grace=10.2, last=10.0) == 143
 
-    assert done.returncode == 143
     assert tsrnn.tracking.runs("deaf", tracking_uri=uri)["status"].tolist() == ["KILLED"]
 
 

@@ -209,6 +209,14 @@ def test_a_table_without_commas_is_refused_by_its_header(mark, place):
         load.load(read_spec("tiny.yaml").data)
 
 
+def test_a_mark_in_a_name_beside_commas_is_part_of_the_name(place):
+    pd.read_csv("sales.csv", dtype=str).assign(**{"load|north": "1"}).to_csv(
+        "sales.csv", index=False
+    )
+
+    assert "load|north" in load.load(read_spec("tiny.yaml").data).columns
+
+
 def test_a_backtest_that_the_rows_can_not_hold_is_refused_before_it_runs(place):
     with pytest.raises(DataError, match=r"n_windows=500 .* needs a series of at least"):
         check_pipeline(read_spec("tiny.yaml", ["backtest.n_windows=500"]))

@@ -307,7 +307,7 @@ def _rows_that_choose(lengths: np.ndarray, horizon: int) -> np.ndarray:
 
 
 def _validation_origins(train: np.ndarray, choose: np.ndarray, horizon: int) -> Origins:
-    """Every origin whose whole horizon lies in the choosing rows, thinned evenly to some hundreds."""
+    """Every origin whose whole horizon lies in the choosing rows, or one of each of some hundred equal parts."""
     per_series = np.where(choose > train, np.maximum(choose - train - horizon + 1, 1), 0)
     series = np.repeat(np.arange(len(train)), per_series)
     first = np.concatenate([[0], np.cumsum(per_series)])[:-1]
